@@ -1,0 +1,1 @@
+"""What the fleet is: hosts, groups, labels, selectors, and what is expected of each server model."""

@@ -1,0 +1,1 @@
+"""Reaching one host: the protocols, and what speaks them (ssh, local, simulated)."""

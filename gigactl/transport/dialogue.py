@@ -1,0 +1,54 @@
+"""What is said to one host, as a value: below both `fanout` (which runs it on many) and `remote` (which has the words)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from gigactl.errors import HostError
+from gigactl.inventory.model import Host
+from gigactl.results import Status
+from gigactl.transport.base import Connection, Deadline
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Effect(enum.Enum):
+    """What may be repeated: READ until its first message, RESUMABLE always (from its own cursor), ONCE never after its exec
+    request may have been sent."""
+
+    READ = "read"
+    RESUMABLE = "resumable"
+    ONCE = "once"
+
+
+class Dialogue(Protocol[T_co]):
+    """A frozen value: it pickles, compares, and prints redacted."""
+
+    @property
+    def effect(self) -> Effect: ...
+
+    def speak(self, host: Host, connection: Connection, deadline: Deadline) -> AsyncIterator[T_co]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message(Generic[T]):
+    """Something one host said."""
+
+    host: str
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A host is done; exactly one per host, after its messages. OK when the dialogue came to its end; UNREACHABLE before
+    the first reply, UNKNOWN after it; SKIPPED when it was never started. `attempts` counts connections tried."""
+
+    host: str
+    status: Status
+    failure: HostError | None
+    attempts: int
+    seconds: float
