@@ -1,4 +1,4 @@
-"""The health of 1,000 lab hosts × 8 GPUs, payload cached: everyone accounted for, controller CPU and memory, and what one
+"""The health of 1,000 lab hosts × 8 GPUs, payload cached: everyone accounted for, controller CPU and memory, what one
 probe costs on the host. Beside it what operators do today, `clush … nvidia-smi -q -x`, over a part of the same hosts.
 
 `GIGACTL_BENCH_HOSTS` (default 1000) sets the number of hosts. Needs root.
