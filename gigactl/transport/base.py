@@ -120,9 +120,16 @@ class Endpoint:
 class Process(Protocol):
     """A running command. A slow reader closes the window; nothing piles up in memory."""
 
+    @property
+    def truncated(self) -> bool:
+        """Whether output past `limit_bytes` was dropped and the process ended for it."""
+        ...
+
     def chunks(self) -> AsyncIterator[tuple[Stream, bytes]]: ...
 
-    async def exit(self) -> Exit: ...
+    async def exit(self) -> Exit:
+        """How it ended. Output that was not read by then is dropped."""
+        ...
 
 
 class Connection(Protocol):
@@ -132,7 +139,9 @@ class Connection(Protocol):
         """Start a command; leaving the context closes its channel."""
         ...
 
-    async def put(self, blob: Blob, path: str, deadline: Deadline) -> None:
+    async def put(
+        self, blob: Blob, path: str, deadline: Deadline, *, mode: int = 0o600, become: Become | None = None
+    ) -> None:
         """Write a file: to a temporary name beside it, its digest checked on the host, then renamed."""
         ...
 
