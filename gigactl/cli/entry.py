@@ -1,0 +1,87 @@
+"""From argv to an exit code: every way a command can end is shown here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from typer.core import TyperGroup
+
+from gigactl import __version__
+from gigactl.cli import exits
+from gigactl.cli.root import build
+from gigactl.cli.session import Session, shown
+from gigactl.cli.world import World
+from gigactl.errors import GigactlError, UsageError
+
+
+def run(argv: Sequence[str], world: World) -> int:
+    """Run one command; its exit code. Nothing is raised."""
+    try:
+        return _dispatch(argv, world)
+    except typer.TyperException as wrong:
+        return _fail(UsageError(wrong.format_message(), hint=_see(wrong)), world)
+    except GigactlError as error:
+        return _fail(error, world)
+    except BrokenPipeError:
+        _drop_stdout(world)
+        return exits.of_signal(13)
+    except (KeyboardInterrupt, typer.Abort):
+        return exits.of_signal(2)
+    except Exception as error:  # noqa: BLE001  # the last place: a bug is shown in one line, its traceback kept in a file
+        return _bug(error, argv, world)
+
+
+def _dispatch(argv: Sequence[str], world: World) -> int:
+    root = typer.main.get_command(build())
+    assert isinstance(root, TyperGroup)
+    code = root.main(args=list(argv), prog_name="gigactl", standalone_mode=False, obj=Session(world))
+    return int(code or 0)
+
+
+def _see(wrong: typer.TyperException) -> str:
+    context = getattr(wrong, "ctx", None)
+    return f"see `{context.command_path} --help`" if context is not None else "see `gigactl --help`"
+
+
+def _fail(error: GigactlError, world: World) -> int:
+    world.stderr.write(shown(error))
+    return error.exit_code
+
+
+def _bug(error: Exception, argv: Sequence[str], world: World) -> int:
+    """The traceback goes to a file, its place and one line to the user. The command line is kept: it carries no secret."""
+    text = f"gigactl {__version__}, Python {sys.version.split()[0]}, {world.now().isoformat()}\n$ gigactl {' '.join(argv)}\n"
+    text += "".join(traceback.format_exception(error))
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    try:
+        place = _keep(text, world)
+        hint = f"the traceback is in {place}"
+    except OSError as unwritable:
+        world.stderr.write(text)
+        hint = f"the traceback could not be kept: {unwritable}"
+    return _fail(GigactlError(what, hint=hint), world)
+
+
+def _keep(text: str, world: World) -> Path:
+    folder = world.state / "log"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place = folder / f"error-{world.now():%Y%m%dT%H%M%S}-{os.getpid()}.txt"
+    place.touch(mode=0o600)
+    place.write_text(text, encoding="utf-8")
+    return place
+
+
+def _drop_stdout(world: World) -> None:
+    """Nobody reads any more: what is still buffered must not fail again when the interpreter closes the stream."""
+    try:
+        descriptor = world.stdout.fileno()
+    except (OSError, ValueError):
+        return
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, descriptor)
+    os.close(devnull)

@@ -1,0 +1,95 @@
+"""One invocation: the world, what was typed, and the ways to speak: data to stdout, messages to stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TextIO
+
+from gigactl.errors import GigactlError, InvalidDocument, SafetyRail, UsageError
+
+if TYPE_CHECKING:
+    from gigactl.cli.world import World
+    from gigactl.render.table import Screen
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`given` holds the global options that were typed, by name."""
+
+    world: World
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_given(self, more: Mapping[str, Any]) -> Session:
+        """What is typed after the command wins over what is typed before it."""
+        return replace(self, given={**self.given, **more})
+
+    @property
+    def verbose(self) -> bool:
+        return bool(self.given.get("verbose"))
+
+    @property
+    def quiet(self) -> bool:
+        return bool(self.given.get("quiet"))
+
+    @property
+    def yes(self) -> bool:
+        return bool(self.given.get("yes"))
+
+    @property
+    def dry_run(self) -> bool:
+        return bool(self.given.get("dry_run"))
+
+    def screen(self, stream: TextIO | None = None) -> Screen:
+        """How to draw for stdout, or another stream."""
+        from gigactl.render.table import Screen
+
+        stream = stream or self.world.stdout
+        return Screen(self.world.width(stream), self.world.colour(stream) and not self.given.get("no_color"))
+
+    def write(self, text: str) -> None:
+        """Data, to stdout."""
+        self.world.stdout.write(text)
+        self.world.stdout.flush()
+
+    def say(self, text: str) -> None:
+        """A message, to stderr, unless quiet."""
+        if not self.quiet:
+            self.world.stderr.write(text + "\n")
+            self.world.stderr.flush()
+
+    def output(self, *allowed: str, default: str = "table") -> str:
+        """The output format asked for: the option, then the settings; one this command does not have is a usage error."""
+        from gigactl.cli.fleet import setting
+
+        chosen = str(setting(self, "output") or default)
+        if chosen not in allowed:
+            raise UsageError(f"no output format {chosen!r} here", hint=f"there are {', '.join(allowed)}")
+        return chosen
+
+    def confirm(self, what: str, hosts: int) -> None:
+        """Ask for the number of hosts, not for y or n: a number is read before it is typed.
+
+        --yes answers; without a terminal to ask on it must have been given.
+        """
+        if self.yes:
+            return
+        if not self.world.asks:
+            raise SafetyRail(f"{what}: no terminal to ask on", hint="add --yes to go on without a question")
+        self.world.stderr.write(f"{what}.\nType the number of hosts to go on: ")
+        self.world.stderr.flush()
+        answer = self.world.stdin.readline().strip()
+        if answer != str(hosts):
+            raise SafetyRail(f"{answer!r} is not {hosts}; nothing was done", hint="")
+
+
+def shown(error: GigactlError) -> str:
+    """`gigactl: summary: detail`, every problem of a document on its own line, and the hint."""
+    from gigactl.render.text import clean
+
+    if isinstance(error, InvalidDocument):
+        lines: Sequence[str] = [f"gigactl: {error.summary}", *(f"  {problem}" for problem in error.problems)]
+    else:
+        lines = [f"gigactl: {error}"]
+    hints = [f"  hint: {line}" for line in error.hint.splitlines()]
+    return clean("\n".join([*lines, *hints])) + "\n"

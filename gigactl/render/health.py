@@ -1,0 +1,46 @@
+"""The health of a fleet on the screen: one line per distinct problem, and a last line readable at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gigactl.render.problems import counts, in_words, problems, table
+from gigactl.render.table import Screen, draw, painted
+from gigactl.render.text import count, one_line, seconds
+from gigactl.results import Severity, Verdict
+from gigactl.sweep.look import HostLook
+
+
+def screen(looks: Sequence[HostLook], took: float, on: Screen, *, verbose: bool = False) -> str:
+    """The table (left out when there is nothing to say) and the last line."""
+    lines = problems(looks, verbose=verbose)
+    text = draw(table(lines), on) + "\n" if lines else ""
+    worst = min((look.judgement.verdict for look in looks), key=lambda verdict: verdict.rank, default=Verdict.OK)
+    return text + painted(last_line(looks, took, verbose=verbose), worst.value, on) + "\n"
+
+
+def quiet(looks: Sequence[HostLook]) -> bool:
+    """Whether `-q` has nothing to print: every host ok."""
+    return all(look.judgement.verdict is Verdict.OK for look in looks)
+
+
+def last_line(looks: Sequence[HostLook], took: float, *, verbose: bool = False) -> str:
+    """`16 hosts: 11 ok, 2 warning, 3 critical · 9.2 s · worst: gpu003 GPU 5: fell off the bus`."""
+    numbers = counts(looks)
+    parts = [f"{count(numbers['hosts'], 'host')}: {in_words(numbers)}", seconds(took)]
+    hidden = 0 if verbose else _information(looks)
+    if hidden:
+        parts.append(f"{count(hidden, 'note')} not shown (-v)")
+    lines = [line for line in problems(looks, verbose=False) if line.key.label != "info"]
+    if lines:
+        parts.append(f"worst: {one_line(lines[0].places)}: {one_line(lines[0].key.summary)}")
+    return " · ".join(parts)
+
+
+def _information(looks: Sequence[HostLook]) -> int:
+    """How many findings of information, and readings that need not be there, are not shown."""
+    return sum(
+        sum(finding.severity is Severity.INFO for finding in look.judgement.findings)
+        + sum(not missing.required for missing in look.judgement.not_measured)
+        for look in looks
+    )

@@ -1,0 +1,154 @@
+"""One look at many hosts: a probe on each, judged as it arrives and dropped; what stays is compared across the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from gigactl.errors import HostError
+from gigactl.fanout.base import Arrivals, Engine, Limits
+from gigactl.health.absent import absent
+from gigactl.health.compare import compare
+from gigactl.health.features import Features, features
+from gigactl.health.judge import judge
+from gigactl.health.policy import Policy
+from gigactl.inventory.expectation import Expectation
+from gigactl.inventory.model import Host
+from gigactl.payload.schema import ProbeRequest, Snapshot
+from gigactl.remote.probe import Probe
+from gigactl.results import Finding, Judgement, Severity, Status, Verdict, When, smallest_cover
+from gigactl.transport.base import Become
+from gigactl.transport.dialogue import Ended
+
+Expecting = Callable[[Host, Collection[str]], Expectation]
+"""What a host should have, from its name in the inventory and the PCI ids (`10de:2335`) found on it."""
+
+OnSnapshot = Callable[[Host, Snapshot, Expectation], None]
+"""Sees a snapshot before it is dropped (`health show` keeps the few it asked for)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeCost:
+    """How the probe went on the host itself. `seconds` and `cpu_s` are the host's own; `source` as in the snapshot."""
+
+    source: str
+    complete: bool
+    python: str
+    seconds: float
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostLook:
+    """What one look found on one host. `failure` says why there is no snapshot, or why it was cut; `seconds` is ours,
+    connecting included."""
+
+    host: str
+    judgement: Judgement
+    status: Status
+    failure: HostError | None
+    attempts: int
+    seconds: float
+    probe: ProbeCost | None = None
+
+
+@dataclass
+class Looks:
+    """Hosts as they are done, exactly one HostLook each; after the last one `compared()`."""
+
+    _arrivals: Arrivals[Snapshot]
+    _hosts: Mapping[str, Host]
+    _expecting: Expecting
+    _policy: Policy
+    _now: Callable[[], datetime]
+    _on_snapshot: OnSnapshot | None
+    _judged: dict[str, tuple[Judgement, ProbeCost]] = field(default_factory=dict)
+    _features: list[Features] = field(default_factory=list)
+
+    def stop(self, reason: str) -> None:
+        """No new host; running ones are cancelled; every host still gets its HostLook."""
+        self._arrivals.stop(reason)
+
+    async def __aiter__(self) -> AsyncIterator[HostLook]:
+        async for arrival in self._arrivals:
+            if isinstance(arrival, Ended):
+                yield self._ended(arrival)
+            else:
+                self._judged[arrival.host] = self._judge(self._hosts[arrival.host], arrival.value)
+
+    def compared(self) -> Mapping[str, tuple[Finding, ...]]:
+        """What only the comparison with the other hosts shows, by host."""
+        return compare(self._features, self._policy)
+
+    def _judge(self, host: Host, snapshot: Snapshot) -> tuple[Judgement, ProbeCost]:
+        expected = self._expecting(host, pci_ids(snapshot))
+        judgement = judge(snapshot, expected, None, self._policy, self._now())
+        self._features.append(features(host, snapshot, expected))
+        if self._on_snapshot is not None:
+            self._on_snapshot(host, snapshot, expected)
+        cost = ProbeCost(
+            snapshot["source"], snapshot["complete"], snapshot["python"], snapshot["seconds"], snapshot["cpu_s"]
+        )
+        return judgement, cost
+
+    def _ended(self, ended: Ended) -> HostLook:
+        judgement, cost = self._judged.pop(ended.host, (None, None))
+        return HostLook(
+            ended.host,
+            absent(ended) if judgement is None else judgement,
+            ended.status,
+            ended.failure,
+            ended.attempts,
+            ended.seconds,
+            cost,
+        )
+
+
+def pci_ids(snapshot: Snapshot) -> frozenset[str]:
+    """`10de:2335` of every GPU on the host's PCI bus; empty where that was not read."""
+    facts = snapshot["facts"]
+    return frozenset() if facts is None else frozenset(f"{gpu['vendor']}:{gpu['device']}" for gpu in facts["pci_gpus"])
+
+
+@asynccontextmanager
+async def sweep(
+    hosts: Sequence[Host],
+    engine: Engine,
+    request: ProbeRequest,
+    become: Become | None,
+    limits: Limits,
+    *,
+    expecting: Expecting,
+    policy: Policy,
+    now: Callable[[], datetime],
+    on_snapshot: OnSnapshot | None = None,
+) -> AsyncIterator[Looks]:
+    """Look at `hosts`. Memory is bounded by the window and the features (at most 2 KB per host), not by the snapshots."""
+    async with engine.run(hosts, Probe(request, become), limits) as arrivals:
+        yield Looks(arrivals, {host.name: host for host in hosts}, expecting, policy, now, on_snapshot)
+
+
+def with_findings(look: HostLook, more: Sequence[Finding]) -> HostLook:
+    """The same look with the fleet's findings added; `when` and `remedy` follow, and the verdict where findings decide it."""
+    if not more:
+        return look
+    findings = (*look.judgement.findings, *more)
+    verdict = look.judgement.verdict
+    if verdict not in {Verdict.MAINTENANCE, Verdict.UNREACHABLE}:
+        verdict = _verdict(findings, verdict)
+    judgement = replace(
+        look.judgement,
+        verdict=verdict,
+        when=max((finding.when for finding in findings), key=lambda when: when.rank, default=When.NONE),
+        remedy=smallest_cover(remedy for finding in findings for remedy in finding.remedy),
+        findings=findings,
+    )
+    return replace(look, judgement=judgement)
+
+
+def _verdict(findings: Sequence[Finding], otherwise: Verdict) -> Verdict:
+    """The worst finding's verdict; information changes nothing."""
+    worst = max((finding.severity for finding in findings), key=lambda severity: severity.rank)
+    return {Severity.CRITICAL: Verdict.CRITICAL, Severity.WARNING: Verdict.WARNING}.get(worst, otherwise)
