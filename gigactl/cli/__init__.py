@@ -1,1 +1,1 @@
-"""The commands: arguments become a value, one call does the work, one view shows it. The only room that starts a loop."""
+"""The commands: arguments become a value, one call does the work, one view shows it. Only here a loop starts."""

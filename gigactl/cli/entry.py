@@ -54,9 +54,9 @@ def _fail(error: GigactlError, world: World) -> int:
 
 
 def _bug(error: Exception, argv: Sequence[str], world: World) -> int:
-    """The traceback goes to a file, its place and one line to the user. The command line is kept: it carries no secret."""
-    text = f"gigactl {__version__}, Python {sys.version.split()[0]}, {world.now().isoformat()}\n$ gigactl {' '.join(argv)}\n"
-    text += "".join(traceback.format_exception(error))
+    """The traceback goes to a file, its place and one line to the user. No option carries a secret, so argv is kept."""
+    text = f"gigactl {__version__}, Python {sys.version.split()[0]}, {world.now().isoformat()}\n"
+    text += f"$ gigactl {' '.join(argv)}\n" + "".join(traceback.format_exception(error))
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     try:
         place = _keep(text, world)

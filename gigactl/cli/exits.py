@@ -67,9 +67,15 @@ def tolerance(text: str) -> Tolerance:
 
 
 def of_health(judgements: Sequence[Judgement], fail_on: Severity | None, lost_ok: Tolerance) -> int:
-    """8 for a finding at or above `fail_on` (None: never), 6 for more unreachable or unknown hosts than tolerated, else 0."""
+    """8 for a finding at or above `fail_on` (None: never), else 6 for more lost hosts than tolerated, else 0.
+
+    A host that is unreachable is lost, not sick: what is said of it counts for 6 only.
+    """
     found = fail_on is not None and any(
-        finding.severity.rank >= fail_on.rank for one in judgements for finding in one.findings
+        finding.severity.rank >= fail_on.rank
+        for one in judgements
+        if one.verdict is not Verdict.UNREACHABLE
+        for finding in one.findings
     )
     lost = sum(one.verdict in {Verdict.UNREACHABLE, Verdict.UNKNOWN} for one in judgements)
     codes = [FINDINGS] if found else []

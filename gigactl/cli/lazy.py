@@ -33,7 +33,13 @@ CATALOGUE = (
 
 
 class NearestGroup(TyperGroup):
-    """A group whose unknown commands are answered with the nearest name."""
+    """A group whose unknown commands are answered with the nearest name, and whose bare name with its help (exit 2)."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            ctx.obj.write(ctx.get_help() + "\n")
+            raise typer.Exit(2)
+        return super().parse_args(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | TyperGroup | None:
         command = super().get_command(ctx, cmd_name)

@@ -1,7 +1,7 @@
 """The global options: declared once, accepted before a command and after it, the one after it winning.
 
-A command names those it understands. One that it does not, given before it, is refused rather than ignored: a `--limit` that
-does nothing would be worse than an error.
+A command names those it understands. One that it does not, given before it, is refused rather than ignored: a `--limit`
+that does nothing would be worse than an error.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -62,20 +63,33 @@ ON_HOSTS = ("inventory", "limit", "fanout", "transport")
 """What a command that reaches hosts understands."""
 
 
-class Act(Protocol):
-    """A command's function: a session and its own arguments in, an exit code out."""
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", help="Time for one host in all [60].", show_default=False),
+]
+AskPassword = Annotated[bool, typer.Option("--ask-become-password", help="Ask for sudo's password on the terminal.")]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--become-password-file", metavar="FILE", help="Read sudo's password from a file.", show_default=False
+    ),
+]
 
-    def __call__(self, session: Session, /, **arguments: Any) -> int: ...
+
+Act = Callable[..., int]
+"""A command's function: a session and its own arguments in, an exit code out."""
 
 
-def command(app: typer.Typer, name: str | None = None, *, takes: tuple[str, ...], **settings: Any) -> Callable[[Act], Act]:
+def command(
+    app: typer.Typer, name: str | None = None, *, takes: tuple[str, ...], **settings: Any
+) -> Callable[[Act], Act]:
     """Register a function as a command that also understands the global options named in `takes`."""
     options = [GLOBALS[option] for option in (*takes, *EVERYWHERE)]
 
     def register(act: Act) -> Act:
         own = list(inspect.signature(act, eval_str=True).parameters.values())[1:]
 
-        def run(ctx: typer.Context, /, **arguments: Any) -> None:
+        def run(ctx: typer.Context, **arguments: Any) -> None:
             here = {option.name: arguments.pop(option.name) for option in options}
             outer: Session = ctx.obj
             _refuse_unknown(outer, ctx.command_path, {option.name for option in options})

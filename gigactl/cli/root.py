@@ -12,7 +12,7 @@ from gigactl.cli.lazy import LazyGroup
 from gigactl.cli.options import GLOBALS, given
 from gigactl.cli.session import Session
 
-HELP = "Health, provisioning, rollouts and burn-in for fleets of GPU servers, over SSH, with nothing installed on the hosts."
+HELP = "Health of fleets of GPU servers, over SSH, with nothing installed on the hosts."
 
 EPILOG = "Options may stand before a command or after it. Exit codes and settings: see the README."
 
@@ -30,7 +30,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
-    def root(ctx: typer.Context, /, version: bool, **arguments: Any) -> None:
+    def root(ctx: typer.Context, version: bool, **arguments: Any) -> None:
         session: Session = ctx.obj
         if version:
             session.write(f"gigactl {__version__}\n")

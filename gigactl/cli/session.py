@@ -59,7 +59,7 @@ class Session:
             self.world.stderr.flush()
 
     def output(self, *allowed: str, default: str = "table") -> str:
-        """The output format asked for: the option, then the settings; one this command does not have is a usage error."""
+        """The output format: the option, then the settings; one this command does not have is a usage error."""
         from gigactl.cli.fleet import setting
 
         chosen = str(setting(self, "output") or default)

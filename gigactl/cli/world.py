@@ -1,4 +1,4 @@
-"""What the program stands on, as one value: streams, environment, clocks, a way to reach hosts. Tests give another one."""
+"""What the program stands on, as one value: streams, environment, clocks, a way to reach hosts. Tests give another."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from gigactl.errors import HostError
+
 # json leaves these as they are; a terminal would obey the first range, a reader be misled by the others
 _RAW = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -25,6 +27,12 @@ def line(kind: str, content: Mapping[str, Any]) -> str:
 def instant(at: datetime) -> str:
     """`2026-11-22T03:00:00Z`."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def failure(error: HostError) -> dict[str, Any]:
+    """Why there is nothing from a host."""
+    shown = {"error": error.summary, "detail": error.detail}
+    return {**shown, "hint": error.hint} if error.hint else shown
 
 
 def _safe(text: str) -> str:

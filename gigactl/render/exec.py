@@ -9,8 +9,7 @@ from typing import Any
 
 from gigactl.errors import HostError
 from gigactl.inventory.ranges import fold
-from gigactl.render.encode import encode, line
-from gigactl.render.health_json import failure
+from gigactl.render.encode import encode, failure, line
 from gigactl.render.table import Screen, painted
 from gigactl.render.text import clean, count, one_line, seconds
 from gigactl.results import Status

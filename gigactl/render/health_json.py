@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from gigactl.errors import HostError
-from gigactl.render.encode import encode, instant, line
+from gigactl.render.encode import encode, failure, instant, line
 from gigactl.render.problems import counts
 from gigactl.results import Evidence, Finding, GpuRef, Judgement, NotMeasured
 from gigactl.sweep.look import HostLook
@@ -81,11 +80,6 @@ def host(look: HostLook) -> dict[str, Any]:
     shown["attempts"] = look.attempts
     shown["seconds"] = round(look.seconds, 3)
     return shown
-
-
-def failure(error: HostError) -> dict[str, Any]:
-    shown = {"error": error.summary, "detail": error.detail}
-    return {**shown, "hint": error.hint} if error.hint else shown
 
 
 def finding(one: Finding) -> dict[str, Any]:

@@ -48,9 +48,7 @@ class Problem:
         together: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for host, gpus in self.gpus.items():
             together[tuple(dict.fromkeys(gpus))].append(host)
-        return ", ".join(
-            fold(hosts) + (f" GPU {','.join(gpus)}" if gpus else "") for gpus, hosts in together.items()
-        )
+        return ", ".join(fold(hosts) + (f" GPU {','.join(gpus)}" if gpus else "") for gpus, hosts in together.items())
 
 
 def problems(looks: Iterable[HostLook], *, verbose: bool) -> list[Problem]:
@@ -94,7 +92,9 @@ def counts(looks: Iterable[HostLook]) -> dict[str, int]:
 
 def in_words(numbers: Mapping[str, int]) -> str:
     """`11 ok, 2 warning, 1 unreachable`: what there is none of is left out, but for `ok`."""
-    return ", ".join(f"{number} {name}" for name, number in numbers.items() if name != "hosts" and (number or name == "ok"))
+    return ", ".join(
+        f"{number} {name}" for name, number in numbers.items() if name != "hosts" and (number or name == "ok")
+    )
 
 
 def gpu_name(gpu: GpuRef | None) -> str:

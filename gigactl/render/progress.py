@@ -11,7 +11,9 @@ FEW = 16
 """With more hosts out than this their names say nothing any more."""
 
 
-def progress_line(done: int, total: int, numbers: Mapping[str, int], out: Collection[str], took: float, width: int) -> str:
+def progress_line(
+    done: int, total: int, numbers: Mapping[str, int], out: Collection[str], took: float, width: int
+) -> str:
     """`12/16 · 10 ok, 1 critical · 3.1 s · waiting for gpu[013-016]`, cut to `width` columns."""
     parts = [f"{done}/{total}"]
     if done:

@@ -11,7 +11,7 @@ from gigactl.render.text import one_line
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """Where text goes. `width` is a terminal's columns; None is a pipe or a file: full width, nothing cut, no colour."""
+    """Where text goes. `width` is a terminal's columns; None is a pipe or a file: full width, nothing cut."""
 
     width: int | None = None
     colour: bool = False
@@ -63,7 +63,9 @@ def draw(table: Table, screen: Screen) -> str:
 
 def painted(text: str, style: str, screen: Screen) -> str:
     """One line of text in a style of STYLES; as it is where there is no colour."""
-    code = {"ok": "32", "warning": "33", "unknown": "33", "critical": "1;31", "unreachable": "1;35", "head": "1"}.get(style)
+    code = {"ok": "32", "warning": "33", "unknown": "33", "critical": "1;31", "unreachable": "1;35", "head": "1"}.get(
+        style
+    )
     return f"\x1b[{code}m{text}\x1b[0m" if screen.colour and code else text
 
 

@@ -1,4 +1,4 @@
-"""One look at many hosts: a probe on each, judged as it arrives and dropped; what stays is compared across the fleet."""
+"""One look at many hosts: a probe on each, judged as it arrives and dropped; what stays is compared at the end."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ Expecting = Callable[[Host, Collection[str]], Expectation]
 
 OnSnapshot = Callable[[Host, Snapshot, Expectation], None]
 """Sees a snapshot before it is dropped (`health show` keeps the few it asked for)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standards:
+    """What hosts are judged by. `now` gives UTC."""
+
+    expecting: Expecting
+    policy: Policy
+    now: Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +69,7 @@ class Looks:
 
     _arrivals: Arrivals[Snapshot]
     _hosts: Mapping[str, Host]
-    _expecting: Expecting
-    _policy: Policy
-    _now: Callable[[], datetime]
+    _standards: Standards
     _on_snapshot: OnSnapshot | None
     _judged: dict[str, tuple[Judgement, ProbeCost]] = field(default_factory=dict)
     _features: list[Features] = field(default_factory=list)
@@ -80,11 +87,11 @@ class Looks:
 
     def compared(self) -> Mapping[str, tuple[Finding, ...]]:
         """What only the comparison with the other hosts shows, by host."""
-        return compare(self._features, self._policy)
+        return compare(self._features, self._standards.policy)
 
     def _judge(self, host: Host, snapshot: Snapshot) -> tuple[Judgement, ProbeCost]:
-        expected = self._expecting(host, pci_ids(snapshot))
-        judgement = judge(snapshot, expected, None, self._policy, self._now())
+        expected = self._standards.expecting(host, pci_ids(snapshot))
+        judgement = judge(snapshot, expected, None, self._standards.policy, self._standards.now())
         self._features.append(features(host, snapshot, expected))
         if self._on_snapshot is not None:
             self._on_snapshot(host, snapshot, expected)
@@ -119,19 +126,16 @@ async def sweep(
     request: ProbeRequest,
     become: Become | None,
     limits: Limits,
-    *,
-    expecting: Expecting,
-    policy: Policy,
-    now: Callable[[], datetime],
+    standards: Standards,
     on_snapshot: OnSnapshot | None = None,
 ) -> AsyncIterator[Looks]:
-    """Look at `hosts`. Memory is bounded by the window and the features (at most 2 KB per host), not by the snapshots."""
+    """Look at `hosts`. Memory is bounded by the window and the features (at most 2 KB per host), never snapshots."""
     async with engine.run(hosts, Probe(request, become), limits) as arrivals:
-        yield Looks(arrivals, {host.name: host for host in hosts}, expecting, policy, now, on_snapshot)
+        yield Looks(arrivals, {host.name: host for host in hosts}, standards, on_snapshot)
 
 
 def with_findings(look: HostLook, more: Sequence[Finding]) -> HostLook:
-    """The same look with the fleet's findings added; `when` and `remedy` follow, and the verdict where findings decide it."""
+    """The same look with the fleet's findings added; `when`, `remedy` and, where findings decide it, the verdict follow."""
     if not more:
         return look
     findings = (*look.judgement.findings, *more)

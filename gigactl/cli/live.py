@@ -1,0 +1,38 @@
+"""One live line on a terminal's stderr; where there is no terminal, nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from gigactl.cli.session import Session
+
+_EVERY_S = 0.2
+"""Five times a second: the eye sees it move, the terminal is not flooded."""
+
+
+@asynccontextmanager
+async def live(session: Session, line: Callable[[int], str]) -> AsyncIterator[None]:
+    """Redraw `line(width)` while the block runs; gone without a trace after it."""
+    stream = session.world.stderr
+    width = None if session.quiet else session.world.width(stream)
+    if width is None:
+        yield
+        return
+
+    async def redraw() -> None:
+        while True:
+            stream.write("\r\x1b[K" + line(width))
+            stream.flush()
+            await asyncio.sleep(_EVERY_S)
+
+    drawing = asyncio.create_task(redraw())
+    try:
+        yield
+    finally:
+        drawing.cancel()
+        with suppress(asyncio.CancelledError):
+            await drawing
+        stream.write("\r\x1b[K")
+        stream.flush()
