@@ -18,7 +18,8 @@ GigactlError                      1   a bug
     ├── ConnectionLost            6   the session was cut
     ├── DeadlineExceeded          6   the host's time was up
     ├── BecomeFailed              6   sudo refused
-    └── ReplyInvalid              6   the host answered something that is not our protocol
+    ├── ReplyInvalid              6   the host answered something that is not our protocol
+    └── Stopped                   6   the run was stopped before this host was done
 """
 
 from __future__ import annotations
@@ -180,3 +181,9 @@ class ReplyInvalid(HostError):
     """The host answered something that is not our protocol."""
 
     summary = "invalid reply"
+
+
+class Stopped(HostError):
+    """The run was stopped before this host was done, or before it was begun."""
+
+    summary = "stopped"

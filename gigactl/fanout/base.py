@@ -1,8 +1,8 @@
 """The engine's seam and its laws.
 
-Laws, tested against every engine: exactly one `Ended` per host, after its messages; a host's fault never leaves `run` as
-an exception; no retry of ONCE once its exec request may have been sent (the failure says so), of READ after its first
-message; RESUMABLE at any time, from its own cursor; memory bounded by the window, not by the hosts.
+Laws, tested against every engine: exactly one `Ended` per host, after its messages; a host's fault never leaves `run`
+as an exception; no retry of ONCE once its exec request may have been sent (the failure says so), of READ after its
+first message; RESUMABLE at any time, from its own cursor; memory bounded by the window, not by the hosts.
 """
 
 from __future__ import annotations

@@ -76,8 +76,8 @@ class Stream(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Exec:
-    """One command on a host. `argv` is quoted by the transport, never a shell string; output past `limit_bytes` is dropped
-    and the process ended."""
+    """One command on a host. `argv` is quoted by the transport, never a shell string; output past `limit_bytes` is
+    dropped and the process ended."""
 
     argv: tuple[str, ...]
     stdin: bytes = b""

@@ -1,11 +1,11 @@
-"""What is said to one host, as a value: below both `fanout` (which runs it on many) and `remote` (which has the words)."""
+"""What is said to one host, as a value: below both `fanout` (runs it on many) and `remote` (has the words)."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from gigactl.errors import HostError
 from gigactl.inventory.model import Host
@@ -17,8 +17,8 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Effect(enum.Enum):
-    """What may be repeated: READ until its first message, RESUMABLE always (from its own cursor), ONCE never after its exec
-    request may have been sent."""
+    """What may be repeated: READ until its first message, RESUMABLE always (from its own cursor), ONCE never after its
+    exec request may have been sent."""
 
     READ = "read"
     RESUMABLE = "resumable"
@@ -34,18 +34,28 @@ class Dialogue(Protocol[T_co]):
     def speak(self, host: Host, connection: Connection, deadline: Deadline) -> AsyncIterator[T_co]: ...
 
 
+@runtime_checkable
+class Resumable(Dialogue[T], Protocol[T]):
+    """A RESUMABLE dialogue that can go on after what arrived."""
+
+    def resumed(self, last: T) -> Resumable[T]:
+        """The dialogue to speak in the next connection, `last` being the last message that arrived."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Message(Generic[T]):
+class Message(Generic[T_co]):
     """Something one host said."""
 
     host: str
-    value: T
+    value: T_co
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A host is done; exactly one per host, after its messages. OK when the dialogue came to its end; UNREACHABLE before
-    the first reply, UNKNOWN after it; SKIPPED when it was never started. `attempts` counts connections tried."""
+    """A host is done; exactly one per host, after its messages. OK when the dialogue came to its end; UNREACHABLE
+    before the first reply; UNKNOWN after it, also where that was a refusal or not our protocol, or a ONCE may have run;
+    SKIPPED when nothing was sent. `attempts` counts connections tried; `seconds` is from the first of them."""
 
     host: str
     status: Status

@@ -1,0 +1,44 @@
+"""One command on one host, its output collected: what `exec` says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from gigactl.inventory.model import Host
+from gigactl.transport.base import Become, Connection, Deadline, Exec, Exit, Stream
+from gigactl.transport.dialogue import Effect
+
+
+@dataclass(frozen=True, slots=True)
+class ShellReply:
+    """What a command wrote and how it ended. `truncated`: it wrote more than the limit and was ended for it."""
+
+    stdout: bytes
+    stderr: bytes
+    exit: Exit
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """Runs `argv`, yields one ShellReply. `limit_bytes` bounds both streams together.
+
+    ONCE unless the caller knows that the command changes nothing.
+    """
+
+    argv: tuple[str, ...]
+    stdin: bytes = b""
+    become: Become | None = None
+    limit_bytes: int = 8 << 20
+    effect: Effect = Effect.ONCE
+
+    async def speak(self, host: Host, connection: Connection, deadline: Deadline) -> AsyncIterator[ShellReply]:
+        exec = Exec(self.argv, stdin=self.stdin, become=self.become, limit_bytes=self.limit_bytes)
+        written = {Stream.STDOUT: bytearray(), Stream.STDERR: bytearray()}
+        async with connection.start(exec, deadline) as process:
+            async for stream, data in process.chunks():
+                written[stream] += data
+            ended = await process.exit()
+            truncated = process.truncated
+        yield ShellReply(bytes(written[Stream.STDOUT]), bytes(written[Stream.STDERR]), ended, truncated)

@@ -1,0 +1,34 @@
+"""What an `SshTransport` is told once. Loads nothing heavy."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SYSTEM_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts"
+
+
+@dataclass(frozen=True, slots=True)
+class SshOptions:
+    """Phase limits in seconds, and this user's surroundings.
+
+    `connect_s`: TCP, name resolution included; `exchange_s`: banner and key exchange; `login_s`: authentication.
+    `user`: who we are where nobody says otherwise; `agent_socket` None: no agent; `home`: where `.ssh` is.
+    """
+
+    connect_s: float = 10.0
+    exchange_s: float = 15.0
+    login_s: float = 15.0
+    user: str = field(default_factory=getpass.getuser)
+    home: Path = field(default_factory=Path.home)
+    agent_socket: str | None = field(default_factory=lambda: os.environ.get("SSH_AUTH_SOCK") or None)
+
+    @property
+    def default_known_hosts(self) -> tuple[str, ...]:
+        return (str(self.home / ".ssh/known_hosts"), str(self.home / ".ssh/known_hosts2"), SYSTEM_KNOWN_HOSTS)
+
+    @property
+    def default_keys(self) -> tuple[str, ...]:
+        return tuple(str(self.home / ".ssh" / name) for name in ("id_ed25519", "id_ecdsa", "id_rsa"))

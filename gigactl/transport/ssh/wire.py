@@ -1,0 +1,521 @@
+"""The one place that leans on paramiko's non-public parts: its protocol code, our socket, keys, channels and events.
+
+Everything in here runs in the connection's own thread, except what says otherwise. The thread never polls and holds
+no lock over a wait; the loop reaches it through `post`, it reaches the loop through `notify`. tests/transport/ssh hold
+these parts to a real sshd.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from asyncio import AbstractEventLoop
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import paramiko
+from paramiko import common
+from paramiko.auth_handler import AuthHandler
+from paramiko.message import Message
+from paramiko.packet import Packetizer
+from paramiko.ssh_exception import PartialAuthentication
+
+from gigactl.transport.ssh.socket import WakeableSocket
+
+# curve25519 and AES-GCM first: 0.12 ms of crypto per login, where paramiko's own order picks AES-CTR and an HMAC
+KEX = (
+    "curve25519-sha256@libssh.org",
+    "mlkem768x25519-sha256",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group-exchange-sha256",
+    "diffie-hellman-group14-sha256",
+)
+CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
+MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
+WINDOW = 256 << 10
+"""Bytes a host may send before we have read them: what one slow reader costs in memory."""
+PACKET = 32 << 10
+LARGEST_PACKET = 256 << 10
+"""Bytes of one packet beyond which a host is not believed (OpenSSH's PACKET_MAX_SIZE)."""
+
+
+class HostKeyRejected(paramiko.SSHException):
+    """The host showed a key that is not on record. `blob` is that key."""
+
+    def __init__(self, blob: bytes) -> None:
+        super().__init__("host key rejected")
+        self.blob = blob
+
+
+class KeysRefused(paramiko.SSHException):
+    """The host took none of our keys. `methods`: what it would take, where it said so."""
+
+    def __init__(self, methods: Sequence[str]) -> None:
+        super().__init__("no key accepted")
+        self.methods = tuple(methods)
+
+
+class Disconnected(paramiko.SSHException):
+    """The host said goodbye, with its reason."""
+
+
+class Listener(Protocol):
+    """Who hears of one connection; called in the loop."""
+
+    def ready(self) -> None:
+        """The host is who it should be, and, where keys were given, took one."""
+
+    def finished(self, error: Exception | None) -> None:
+        """The thread is over; nothing follows."""
+
+
+class ChannelListener(Protocol):
+    """Who hears of one channel; called in the loop."""
+
+    def opened(self) -> None: ...
+
+    def refused(self, reason: str) -> None: ...
+
+    def data(self, stderr: bool, data: bytes) -> None: ...
+
+    def exited(self, code: int | None, signal: str | None) -> None: ...
+
+    def drained(self) -> None:
+        """All that was fed has gone out."""
+
+    def ended(self, closed: bool) -> None:
+        """No more output. `closed`: the channel is gone as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """How to present ourselves: whose keys we take, who we are."""
+
+    accepts: Callable[[bytes], bool]
+    host_key_types: tuple[str, ...]
+    user: str = ""
+    keys: tuple[paramiko.PKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A channel to open: `session` with a command, or `direct-tcpip` to an address."""
+
+    command: str | None = None
+    pty: bool = False
+    target: tuple[str, int] | None = None
+
+
+class _Event:
+    """Stands where paramiko wants a threading.Event; setting it goes on with the work, in the same thread."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._then = then
+
+    def set(self) -> None:
+        self._then()
+
+
+class _Packetizer(Packetizer):
+    """Without the Timer thread per handshake: phase limits are the loop's."""
+
+    def start_handshake(self, timeout: float) -> None:
+        del timeout
+
+    def complete_handshake(self) -> None:
+        pass
+
+    def handshake_timed_out(self) -> bool:
+        return False
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        if n > LARGEST_PACKET:
+            raise paramiko.SSHException(f"packet of {n} bytes")
+        return super().read_all(n, check_rekey)
+
+
+class _Login(AuthHandler):
+    """Sends its request with the service request, not after its answer: one round trip fewer."""
+
+    transport: Wire
+
+    def _request_auth(self) -> None:
+        wire = self.transport
+        if not wire.service_asked:
+            wire.service_asked = True
+            super()._request_auth()  # type: ignore[misc]  # not in the stubs
+        accepted = Message()
+        accepted.add_string("ssh-userauth")
+        accepted.rewind()
+        super()._parse_service_accept(accepted)  # type: ignore[misc]  # not in the stubs
+
+    def _parse_service_accept(self, m: Message) -> None:
+        """The answer we did not wait for."""
+
+
+class Channel:
+    """One channel (RFC 4254). Methods with paramiko's names are called by its Transport."""
+
+    def __init__(self, wire: Wire, number: int, opening: Opening, listener: ChannelListener) -> None:
+        self._wire = wire
+        self._number = number
+        self._opening = opening
+        self._listener = listener
+        self._remote = 0
+        self._room = 0  # bytes the host will take now
+        self._largest = PACKET
+        self._fed: deque[bytes] = deque()
+        self._eof_fed = False
+        self._eof_sent = False
+        self._open = False
+        self._over = False
+
+    def request_open(self) -> None:
+        message = self._message(common.cMSG_CHANNEL_OPEN, None)
+        message.add_string("session" if self._opening.target is None else "direct-tcpip")
+        message.add_int(self._number)
+        message.add_int(WINDOW)
+        message.add_int(PACKET)
+        if self._opening.target is not None:
+            address, port = self._opening.target
+            message.add_string(address)
+            message.add_int(port)
+            message.add_string("127.0.0.1")
+            message.add_int(0)
+        self._wire.send(message)
+
+    def confirmed(self, remote: int, room: int, largest: int) -> None:
+        self._remote, self._room, self._largest, self._open = remote, room, min(largest, PACKET), True
+        if self._opening.pty:
+            self._request("pty-req", ("vt100", 80, 24, 0, 0, b""))
+        if self._opening.command is not None:
+            self._request("exec", (self._opening.command,))
+        self._wire.notify(self._listener.opened)
+        self._pump()
+
+    def refused(self, reason: str) -> None:
+        self._over = True
+        self._wire.notify(self._listener.refused, reason)
+
+    def feed(self, data: bytes, eof: bool) -> None:
+        """More for the host's standard input, after what is waiting."""
+        if data:
+            self._fed.append(data)
+        self._eof_fed = self._eof_fed or eof
+        self._pump()
+
+    def acknowledge(self, count: int) -> None:
+        """The reader took `count` bytes: the host may send as many more."""
+        if self._open and not self._over:
+            message = self._message(common.cMSG_CHANNEL_WINDOW_ADJUST)
+            message.add_int(count)
+            self._wire.send(message)
+
+    def signal(self, name: str) -> None:
+        """Best effort: sshd signals the process group where the login is not root's and it separates privileges."""
+        if self._open and not self._over:
+            self._request("signal", (name,), reply=False)
+
+    def close(self) -> None:
+        if self._open and not self._over:
+            self._wire.send(self._message(common.cMSG_CHANNEL_CLOSE))
+        self._end()
+
+    def _pump(self) -> None:
+        if not self._open or self._eof_sent or self._over:
+            return
+        had = bool(self._fed)
+        while self._fed and self._room:
+            data = self._fed.popleft()
+            part = data[: min(self._room, self._largest)]
+            if len(part) < len(data):
+                self._fed.appendleft(data[len(part) :])
+            self._room -= len(part)
+            message = self._message(common.cMSG_CHANNEL_DATA)
+            message.add_string(part)
+            self._wire.send(message)
+        if self._fed:
+            return
+        if had:
+            self._wire.notify(self._listener.drained)
+        if self._eof_fed:
+            self._eof_sent = True
+            self._wire.send(self._message(common.cMSG_CHANNEL_EOF))
+
+    def _request(self, kind: str, values: Sequence[str | int | bytes], reply: bool = True) -> None:
+        message = self._message(common.cMSG_CHANNEL_REQUEST)
+        message.add_string(kind)
+        message.add_boolean(reply)
+        for value in values:
+            if isinstance(value, int):
+                message.add_int(value)
+            else:
+                message.add_string(value)
+        self._wire.send(message)
+
+    def _message(self, kind: bytes, to: int | None = -1) -> Message:
+        message = Message()
+        message.add_byte(kind)
+        if to is not None:
+            message.add_int(self._remote)
+        return message
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._fed.clear()
+            self._wire.forget(self._number)
+            self._wire.notify(self._listener.ended, True)
+
+    def _feed(self, m: Message) -> None:
+        self._wire.notify(self._listener.data, False, m.get_binary())
+
+    def _feed_extended(self, m: Message) -> None:
+        m.get_int()  # 1, standard error, is the only type there is
+        self._wire.notify(self._listener.data, True, m.get_binary())
+
+    def _window_adjust(self, m: Message) -> None:
+        self._room += m.get_int()
+        self._pump()
+
+    def _handle_request(self, m: Message) -> None:
+        kind = m.get_text()
+        if kind == "exit-status":
+            m.get_boolean()
+            self._wire.notify(self._listener.exited, m.get_int(), None)
+        elif kind == "exit-signal":
+            m.get_boolean()
+            self._wire.notify(self._listener.exited, None, m.get_text())
+        elif m.get_boolean():
+            self._wire.send(self._message(common.cMSG_CHANNEL_FAILURE))
+
+    def _request_success(self, m: Message) -> None:
+        """Our command runs; nothing waits for it."""
+
+    def _request_failed(self, m: Message) -> None:
+        self._wire.notify(self._listener.refused, "the host refused to run a command")
+        self.close()
+
+    def _handle_eof(self, m: Message) -> None:
+        self._wire.notify(self._listener.ended, False)
+
+    def _handle_close(self, m: Message) -> None:
+        self.close()
+
+    def _unlink(self) -> None:
+        self._end()
+
+
+def _to_channel(name: str) -> Callable[[Any, Message], None]:
+    def call(channel: Any, message: Message) -> None:
+        getattr(channel, name)(message)
+
+    return call
+
+
+class Wire(paramiko.Transport):
+    """One SSH connection and its thread. `begin` starts it; the listener hears `ready`, then `finished`."""
+
+    _send_message: Callable[[Message], None]
+    _handler_table: dict[int, Callable[[Message], None]]
+    _channels: Any
+    _next_channel: Callable[[], int]
+    active: bool
+
+    _preferred_kex = tuple(name for name in KEX if name in paramiko.Transport._kex_info)  # type: ignore[attr-defined]
+    _preferred_ciphers = CIPHERS
+    _preferred_macs = MACS
+    _channel_handler_table: ClassVar[dict[int, Callable[[Any, Message], None]]] = {
+        common.MSG_CHANNEL_SUCCESS: _to_channel("_request_success"),
+        common.MSG_CHANNEL_FAILURE: _to_channel("_request_failed"),
+        common.MSG_CHANNEL_DATA: _to_channel("_feed"),
+        common.MSG_CHANNEL_EXTENDED_DATA: _to_channel("_feed_extended"),
+        common.MSG_CHANNEL_WINDOW_ADJUST: _to_channel("_window_adjust"),
+        common.MSG_CHANNEL_REQUEST: _to_channel("_handle_request"),
+        common.MSG_CHANNEL_EOF: _to_channel("_handle_eof"),
+        common.MSG_CHANNEL_CLOSE: _to_channel("_handle_close"),
+    }
+
+    def __init__(self, sock: socket.socket, hello: Hello, listener: Listener, loop: AbstractEventLoop) -> None:
+        self._hello = hello
+        self._listener = listener
+        self._loop = loop
+        self._notices: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self._posted: deque[Callable[[], None]] = deque()
+        self._deferred: list[Message] = []
+        self._open_channels: dict[int, Channel] = {}
+        self._keys_left: Iterator[paramiko.PKey] = iter(hello.keys)
+        self._methods: Sequence[str] = ()
+        self._ready = False
+        self.service_asked = False
+        self._sock = WakeableSocket(sock, before_sleep=self._tell, on_wake=self._work)
+        super().__init__(self._sock, packetizer_class=_Packetizer)  # type: ignore[arg-type]  # paramiko asks for no more
+        self._handler_table[common.MSG_CHANNEL_OPEN_SUCCESS] = self._channel_confirmed
+        self._handler_table[common.MSG_CHANNEL_OPEN_FAILURE] = self._channel_refused
+        # phases are limited by the loop, which shuts the socket down
+        self.banner_timeout = self.handshake_timeout = threading.TIMEOUT_MAX
+
+    # called from the loop
+
+    def begin(self) -> None:
+        self.active = True
+        self.start()
+
+    def post(self, work: Callable[[], None]) -> None:
+        """Run `work` soon in this connection's thread."""
+        self._posted.append(work)
+        if len(self._posted) == 1:  # else the thread is about to look at them anyway
+            self._sock.wake()
+
+    def finish(self) -> None:
+        """End once what was posted before has gone out. The listener hears `finished`."""
+        self.post(self._sock.finish)
+
+    def abort(self) -> None:
+        """End now, whatever is going on. The listener still hears `finished`."""
+        self._sock.shutdown()
+
+    @property
+    def stage(self) -> str:
+        """How far it has come."""
+        if not self.remote_version:
+            return "its SSH banner"
+        return "the login" if self.initial_kex_done else "the key exchange"
+
+    def open(self, opening: Opening, listener: ChannelListener) -> Channel:
+        """A new channel; its listener hears `opened` or `refused`."""
+        number = self._next_channel()
+        channel = Channel(self, number, opening, listener)
+        self._open_channels[number] = channel  # paramiko's own map holds them weakly
+        self._channels.put(number, channel)
+        self.channels_seen[number] = True
+        self.post(channel.request_open)
+        return channel
+
+    # called in this connection's thread
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            self._sock.close()
+            for channel in list(self._open_channels.values()):
+                channel._unlink()
+            self.notify(self._listener.finished, self.saved_exception)
+            self._tell()
+
+    def notify(self, call: Callable[..., None], *values: Any) -> None:
+        """Tell the loop, before this thread sleeps the next time."""
+        self._notices.append((call, values))
+
+    def send(self, message: Message) -> None:
+        """Send, or keep it until a key exchange that is going on is over."""
+        if self.clear_to_send.is_set():
+            self._send_message(message)
+        else:
+            self._deferred.append(message)
+
+    def forget(self, number: int) -> None:
+        self._open_channels.pop(number, None)
+
+    def _tell(self) -> None:
+        if self._notices:
+            notices, self._notices = self._notices, []
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                self._loop.call_soon_threadsafe(_call_all, notices)
+
+    def _work(self) -> None:
+        while self._posted:
+            self._posted.popleft()()
+
+    # paramiko's names
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        return self._hello.host_key_types
+
+    def _log(self, level: int, msg: str | list[str], *args: object) -> None:
+        """paramiko logs every packet; formatting that is a tenth of a connection's cost."""
+
+    def _verify_key(self, host_key: bytes, sig: bytes) -> None:
+        if not self._hello.accepts(host_key):
+            raise HostKeyRejected(host_key)
+        super()._verify_key(host_key, sig)  # type: ignore[misc]  # not in the stubs
+
+    def _parse_newkeys(self, m: Message) -> None:
+        super()._parse_newkeys(m)  # type: ignore[misc]  # not in the stubs
+        deferred, self._deferred = self._deferred, []
+        for message in deferred:
+            self._send_message(message)
+        if self._ready:
+            return
+        self._ready = True
+        if self._hello.keys:
+            self._try_next_key()
+        else:
+            self.notify(self._listener.ready)
+
+    def _try_next_key(self) -> None:
+        key = next(self._keys_left, None)
+        if key is None:
+            raise KeysRefused(self._methods)
+        self.auth_handler = _Login(self)
+        self.auth_handler.auth_publickey(self._hello.user, key, _Event(self._answered))  # type: ignore[arg-type]
+
+    def _answered(self) -> None:
+        if not self.active:
+            return  # paramiko wakes waiters when the connection is over; `finished` tells
+        if self.is_authenticated():
+            self.notify(self._listener.ready)
+            return
+        if isinstance(self.saved_exception, (paramiko.BadAuthenticationType, PartialAuthentication)):
+            self._methods = tuple(self.saved_exception.allowed_types)
+        self.saved_exception = None
+        self._try_next_key()
+
+    def _parse_disconnect(self, m: Message) -> None:
+        m.get_int()
+        self.saved_exception = Disconnected(m.get_text())
+
+    def _channel_confirmed(self, m: Message) -> None:
+        number, remote, room, largest = m.get_int(), m.get_int(), m.get_int(), m.get_int()
+        channel = self._open_channels.get(number)
+        if channel is not None:
+            channel.confirmed(remote, room, largest)
+
+    def _channel_refused(self, m: Message) -> None:
+        channel = self._open_channels.pop(m.get_int(), None)
+        m.get_int()
+        if channel is not None:
+            channel.refused(m.get_text())
+
+
+def _call_all(notices: list[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
+    for call, values in notices:
+        call(*values)
+
+
+class Agent(paramiko.Agent):
+    """An ssh-agent shared by many connections: one question at a time."""
+
+    def __init__(self, path: str) -> None:
+        paramiko.agent.AgentSSH.__init__(self)  # Agent's own takes the path from the environment
+        self._one_at_a_time = threading.Lock()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.connect(path)
+            self._connect(self._socket)  # type: ignore[attr-defined]  # not in the stubs
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _send_message(self, msg: Message) -> tuple[int, Message]:
+        with self._one_at_a_time:
+            answer: tuple[int, Message] = super()._send_message(msg)  # type: ignore[misc]  # not in the stubs
+            return answer
