@@ -44,7 +44,7 @@ def fleet_lines(before: Iterable[HostLook], after: Iterable[HostLook]) -> str:
             "fleet",
             {
                 **_verdict(then.host, now.judgement),
-                "findings": [finding(one) for one in now.judgement.findings[len(then.judgement.findings) :]],
+                "findings": [finding(one) for one in now.judgement.findings if one not in then.judgement.findings],
             },
         )
         for then, now in zip(before, after, strict=True)

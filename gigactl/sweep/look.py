@@ -12,15 +12,13 @@ from gigactl.fanout.base import Arrivals, Engine, Limits
 from gigactl.health.absent import absent
 from gigactl.health.compare import compare
 from gigactl.health.features import Features, features
-from gigactl.health.judge import judge
+from gigactl.health.judge import judge, judgement
 from gigactl.health.policy import Policy
 from gigactl.inventory.expectation import Expectation
 from gigactl.inventory.model import Host
-from gigactl.payload.schema import ProbeRequest, Snapshot
-from gigactl.remote.probe import Probe
-from gigactl.results import Finding, Judgement, Severity, Status, Verdict, When, smallest_cover
-from gigactl.transport.base import Become
-from gigactl.transport.dialogue import Ended
+from gigactl.payload.schema import Snapshot
+from gigactl.results import Finding, Judgement, Status, Verdict
+from gigactl.transport.dialogue import Dialogue, Ended
 
 Expecting = Callable[[Host, Collection[str]], Expectation]
 """What a host should have, from its name in the inventory and the PCI ids (`10de:2335`) found on it."""
@@ -87,24 +85,24 @@ class Looks:
 
     def compared(self) -> Mapping[str, tuple[Finding, ...]]:
         """What only the comparison with the other hosts shows, by host."""
-        return compare(self._features, self._standards.policy)
+        return compare(self._features, self._standards.policy, self._standards.now())
 
     def _judge(self, host: Host, snapshot: Snapshot) -> tuple[Judgement, ProbeCost]:
         expected = self._standards.expecting(host, pci_ids(snapshot))
-        judgement = judge(snapshot, expected, None, self._standards.policy, self._standards.now())
+        judged = judge(snapshot, expected, None, self._standards.policy, self._standards.now())
         self._features.append(features(host, snapshot, expected))
         if self._on_snapshot is not None:
             self._on_snapshot(host, snapshot, expected)
         cost = ProbeCost(
             snapshot["source"], snapshot["complete"], snapshot["python"], snapshot["seconds"], snapshot["cpu_s"]
         )
-        return judgement, cost
+        return judged, cost
 
     def _ended(self, ended: Ended) -> HostLook:
-        judgement, cost = self._judged.pop(ended.host, (None, None))
+        judged, cost = self._judged.pop(ended.host, (None, None))
         return HostLook(
             ended.host,
-            absent(ended) if judgement is None else judgement,
+            absent(ended) if judged is None else judged,
             ended.status,
             ended.failure,
             ended.attempts,
@@ -123,36 +121,24 @@ def pci_ids(snapshot: Snapshot) -> frozenset[str]:
 async def sweep(
     hosts: Sequence[Host],
     engine: Engine,
-    request: ProbeRequest,
-    become: Become | None,
+    probe: Dialogue[Snapshot],
     limits: Limits,
     standards: Standards,
     on_snapshot: OnSnapshot | None = None,
 ) -> AsyncIterator[Looks]:
-    """Look at `hosts`. Memory is bounded by the window and the features (at most 2 KB per host), never snapshots."""
-    async with engine.run(hosts, Probe(request, become), limits) as arrivals:
+    """Look at `hosts` by `probe` (`remote.probe.Probe`).
+
+    Memory is bounded by the window and what stays of each host (its judgement, features of at most 2 KB), not by snapshots.
+    """
+    async with engine.run(hosts, probe, limits) as arrivals:
         yield Looks(arrivals, {host.name: host for host in hosts}, standards, on_snapshot)
 
 
 def with_findings(look: HostLook, more: Sequence[Finding]) -> HostLook:
-    """The same look with the fleet's findings added; `when`, `remedy` and, where findings decide it, the verdict follow."""
+    """The same look with the fleet's findings; the verdict and what to do follow anew."""
     if not more:
         return look
-    findings = (*look.judgement.findings, *more)
-    verdict = look.judgement.verdict
-    if verdict not in {Verdict.MAINTENANCE, Verdict.UNREACHABLE}:
-        verdict = _verdict(findings, verdict)
-    judgement = replace(
-        look.judgement,
-        verdict=verdict,
-        when=max((finding.when for finding in findings), key=lambda when: when.rank, default=When.NONE),
-        remedy=smallest_cover(remedy for finding in findings for remedy in finding.remedy),
-        findings=findings,
-    )
-    return replace(look, judgement=judgement)
-
-
-def _verdict(findings: Sequence[Finding], otherwise: Verdict) -> Verdict:
-    """The worst finding's verdict; information changes nothing."""
-    worst = max((finding.severity for finding in findings), key=lambda severity: severity.rank)
-    return {Severity.CRITICAL: Verdict.CRITICAL, Severity.WARNING: Verdict.WARNING}.get(worst, otherwise)
+    known = look.judgement
+    certain = known.verdict if known.verdict is Verdict.MAINTENANCE else None
+    anew = judgement((*known.findings, *more), known.not_measured, known.basis, known.notes, certain)
+    return replace(look, judgement=anew)

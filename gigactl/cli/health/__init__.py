@@ -57,7 +57,8 @@ def check(
     """
     from gigactl.cli.health import work
 
-    return work.check(session, fail_on, unreachable_ok, timeout, policy, ask_become_password, become_password_file)
+    ask = work.Ask(timeout, policy, ask_become_password, become_password_file)
+    return work.check(session, fail_on, unreachable_ok, ask)
 
 
 @command(app, "show", takes=("inventory", "fanout", "transport", "output"))
@@ -73,7 +74,8 @@ def show(
     """Show one host or a few: facts, driver, every GPU, what was found and what to do."""
     from gigactl.cli.health import work
 
-    return work.show(session, hosts, timeout, policy, ask_become_password, become_password_file)
+    ask = work.Ask(timeout, policy, ask_become_password, become_password_file)
+    return work.show(session, hosts, ask)
 
 
 @command(app, "explain", takes=("output",))

@@ -1,0 +1,22 @@
+"""`health explain`: a finding's meaning, in words or as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from gigactl.cli import exits
+from gigactl.cli.session import Session
+from gigactl.health import catalogue
+from gigactl.render import explanation
+from gigactl.render.encode import encode
+
+
+def explain(session: Session, asked: str) -> int:
+    """Explain `XID-79`, `xid 79`, `79`, `gpu-lost`; an unknown one is a usage error with the nearest id."""
+    output = session.output("table", "json")
+    found = catalogue.explain(f"XID-{asked.strip()}" if asked.strip().isdecimal() else asked)
+    if output == "json":
+        session.write(encode({"schema": "gigactl.finding/1", **asdict(found)}))
+    else:
+        session.write(explanation.text(found, session.screen()))
+    return exits.DONE

@@ -1,0 +1,76 @@
+"""How a check is shown: a table at the end, one JSON document at the end, or JSON Lines as hosts arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from gigactl import __version__
+from gigactl.cli.session import Session
+from gigactl.render import health, health_json
+from gigactl.sweep.look import HostLook
+
+
+class View(Protocol):
+    """Told when the look begins, of each host as it arrives, and when it is over (before and after the comparison)."""
+
+    def begins(self, at: datetime) -> None: ...
+    def host(self, look: HostLook) -> None: ...
+    def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None: ...
+
+
+@dataclass(slots=True)
+class TableView:
+    """Everything at the end: worst first needs all of it. Healthy and quiet prints nothing."""
+
+    session: Session
+
+    def begins(self, at: datetime) -> None:
+        """Nothing to say yet."""
+
+    def host(self, look: HostLook) -> None:
+        """The progress line counts it."""
+
+    def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None:
+        if self.session.quiet and health.quiet(after):
+            return
+        self.session.write(health.screen(after, took, self.session.screen(), verbose=self.session.verbose))
+
+
+@dataclass(slots=True)
+class JsonView:
+    """`gigactl.health/1` as one document."""
+
+    session: Session
+    at: datetime | None = None
+
+    def begins(self, at: datetime) -> None:
+        self.at = at
+
+    def host(self, look: HostLook) -> None:
+        """It will be in the document."""
+
+    def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None:
+        assert self.at is not None
+        self.session.write(health_json.document(after, self.at, took))
+
+
+@dataclass(slots=True)
+class LinesView:
+    """The same as a stream: version, host by host, what the comparison added, summary."""
+
+    session: Session
+
+    def begins(self, at: datetime) -> None:
+        self.session.write(health_json.first_line(at, __version__))
+
+    def host(self, look: HostLook) -> None:
+        self.session.write(health_json.host_line(look))
+
+    def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None:
+        self.session.write(health_json.fleet_lines(before, after) + health_json.last_line(after, took))
+
+
+VIEWS = {"table": TableView, "json": JsonView, "jsonl": LinesView}

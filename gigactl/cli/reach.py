@@ -1,0 +1,97 @@
+"""How hosts are reached: transports by name, the engine over them, its limits, and who a command runs as."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gigactl.cli.fleet import setting
+from gigactl.cli.session import Session
+from gigactl.errors import SafetyRail, Unreachable, UsageError
+from gigactl.fanout.asyncio_engine import AsyncioEngine
+from gigactl.fanout.base import Limits
+from gigactl.inventory.model import Host
+from gigactl.transport.base import Become, Endpoint, Secret, Transport
+from gigactl.transport.local import LocalTransport
+from gigactl.transport.ssh.options import SshOptions
+from gigactl.transport.ssh.transport import SshTransport
+
+TRANSPORTS: dict[str, Callable[[], Transport]] = {
+    "ssh": lambda: SshTransport(SshOptions()),
+    "local": LocalTransport,
+}
+
+
+def engine(session: Session) -> AsyncioEngine:
+    """The engine over the world's transports. Raises UsageError for a --transport there is none of."""
+    forced = setting(session, "transport")
+    if forced is not None and forced not in TRANSPORTS:
+        raise UsageError(f"no transport {forced!r}", hint=f"there are {', '.join(TRANSPORTS)}")
+    return AsyncioEngine(session.world.transport_for or by_name(forced))
+
+
+def by_name(forced: str | None) -> Callable[[Host], Transport]:
+    """The transport a host's entry names, or the one forced by --transport; each made once."""
+    made: dict[str, Transport] = {}
+
+    def transport_for(host: Host) -> Transport:
+        name = forced or host.transport
+        if name not in TRANSPORTS:
+            raise Unreachable(f"{host.name}: no transport is called {name!r}")
+        if name not in made:
+            made[name] = TRANSPORTS[name]()
+        return made[name]
+
+    return transport_for
+
+
+def limits(session: Session, timeout: float | None) -> Limits:
+    """The engine's own limits where nothing else is said. Raises UsageError for what cannot be."""
+    standard = Limits()
+    window = int(setting(session, "fanout") or standard.window)
+    host_s = float(timeout if timeout is not None else setting(session, "timeout") or standard.host_s)
+    if window < 1:
+        raise UsageError(f"--fanout {window}: at least one host at a time")
+    if host_s <= 0:
+        raise UsageError(f"--timeout {host_s:g}: more than 0 seconds")
+    return replace(standard, window=window, host_s=host_s)
+
+
+def become(session: Session, ask: bool, file: Path | None) -> Become:
+    """sudo, with a password that was asked for or is in a file; it is never an argument."""
+    if ask and file is not None:
+        raise UsageError("--ask-become-password and --become-password-file exclude each other")
+    if file is not None:
+        return Become(password=Secret(_first_line(file)))
+    if ask:
+        if not session.world.asks:
+            raise SafetyRail("no terminal to ask for a password on", hint="use --become-password-file FILE")
+        return Become(password=Secret(getpass.getpass("sudo password: ", session.world.stderr)))
+    return Become()
+
+
+def logs_in_as_root(hosts: Sequence[Host]) -> bool:
+    """Whether any of the hosts is reached as root, the user's ~/.ssh/config included."""
+    from gigactl.transport.ssh.config import Router
+
+    router = Router(SshOptions())
+    return any(
+        (getpass.getuser() if host.transport == "local" else router.route(_endpoint(host)).user) == "root"
+        for host in hosts
+    )
+
+
+def _endpoint(host: Host) -> Endpoint:
+    return Endpoint(host.name, host.address, host.ssh)
+
+
+def _first_line(file: Path) -> str:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--become-password-file {file}: {error}") from None
+    if not lines or not lines[0]:
+        raise UsageError(f"--become-password-file {file}: its first line is empty")
+    return lines[0]

@@ -1,0 +1,154 @@
+"""`exec`: one command on hosts; the rails before it, the grouped answers after it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gigactl import __version__
+from gigactl.cli import exits, loop, reach
+from gigactl.cli.fleet import Fleet, selected, setting
+from gigactl.cli.live import live
+from gigactl.cli.session import Session
+from gigactl.errors import SafetyRail
+from gigactl.fanout.base import Arrivals, Limits
+from gigactl.inventory.ranges import fold
+from gigactl.remote.shell import Shell, ShellReply
+from gigactl.render import exec as view
+from gigactl.render.exec import Said
+from gigactl.render.progress import progress_line
+from gigactl.render.text import count
+from gigactl.results import Status
+from gigactl.transport.base import Become
+from gigactl.transport.dialogue import Ended
+
+MAX_AT_ONCE = 20
+"""Hosts a changing command may touch at once without being told so (the design's safety rails)."""
+
+
+def run(
+    session: Session,
+    words: Sequence[str],
+    timeout: float | None,
+    become: bool,
+    ask_password: bool,
+    password_file: Path | None,
+    all_at_once: int | None,
+) -> int:
+    """Run `words` on the hosts selected; the exit code."""
+    output = session.output("table", "json", "jsonl")
+    fleet = selected(session, explicit=True)
+    argv = shell_words(words)
+    as_root = become or reach.logs_in_as_root(fleet.hosts)
+    if session.dry_run:
+        session.write(f"would run on {count(len(fleet.hosts), 'host')}, {fold(fleet.names)}: {shlex.join(words)}\n")
+        return exits.DONE
+    if as_root:
+        _rails(session, fleet, words, all_at_once)
+    who = reach.become(session, ask_password, password_file) if become else None
+    limits = reach.limits(session, timeout)
+    return loop.run(session, lambda interrupt: _Run(session, fleet, output).on(argv, who, limits, interrupt))
+
+
+def shell_words(words: Sequence[str]) -> tuple[str, ...]:
+    """One word is the host's shell's to read; several are a command as it stands."""
+    return ("sh", "-c", words[0]) if len(words) == 1 else tuple(words)
+
+
+def _rails(session: Session, fleet: Fleet, words: Sequence[str], all_at_once: int | None) -> None:
+    """Above max_at_once only when told the number; then the question."""
+    number = len(fleet.hosts)
+    most = int(setting(session, "max_at_once") or MAX_AT_ONCE)
+    if number > most and all_at_once != number:
+        raise SafetyRail(
+            f"{count(number, 'host')} at once as root, more than max_at_once ({most})",
+            hint=f"add --all-at-once={number} to go on",
+        )
+    session.confirm(f"Run as root on {count(number, 'host')}, {fold(fleet.names)}: {shlex.join(words)}", number)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run: what hosts answered so far, and how it is shown. Equal outputs are kept once."""
+
+    session: Session
+    fleet: Fleet
+    output: str
+    said: dict[str, Said] = field(default_factory=dict)
+    texts: dict[bytes, bytes] = field(default_factory=dict)
+
+    async def on(self, argv: tuple[str, ...], who: Become | None, limits: Limits, interrupt: loop.Interrupt) -> int:
+        """Run it, show it, say how it ended."""
+        session, hosts = self.session, self.fleet.hosts
+        began = session.world.clock()
+        if self.output == "jsonl":
+            session.write(view.first_line(__version__))
+        async with reach.engine(session).run(hosts, Shell(argv, become=who), limits) as arrivals:
+            interrupt.stops(arrivals.stop)
+            async with live(session, lambda width: self._progress(session.world.clock() - began, width)):
+                await self._collect(arrivals)
+        self._show(session.world.clock() - began)
+        return exits.first([*interrupt.codes, *(_code(one.status) for one in self.said.values())])
+
+    async def _collect(self, arrivals: Arrivals[ShellReply]) -> None:
+        replies: dict[str, ShellReply] = {}
+        async for arrival in arrivals:
+            if isinstance(arrival, Ended):
+                self._take(_said(arrival, replies.pop(arrival.host, None)))
+            else:
+                replies[arrival.host] = arrival.value
+
+    def _take(self, one: Said) -> None:
+        """JSON Lines go out at once and only how it ended is kept; the other views need everything."""
+        if self.output == "jsonl":
+            self.session.write(view.host_line(one))
+            one = replace(one, stdout=b"", stderr=b"")
+        stdout = self.texts.setdefault(one.stdout, one.stdout)
+        stderr = self.texts.setdefault(one.stderr, one.stderr)
+        self.said[one.host] = replace(one, stdout=stdout, stderr=stderr)
+
+    def _show(self, took: float) -> None:
+        session, world = self.session, self.session.world
+        said = [self.said[name] for name in self.fleet.names if name in self.said]
+        if self.output == "json":
+            session.write(view.document(said))
+        elif self.output == "jsonl":
+            session.write(view.summary_line(said, took))
+        else:
+            session.write(view.output(said, session.screen()))
+            world.stderr.write(view.errors(said, session.screen(world.stderr)))
+        for problem in view.problems(said) if self.output == "table" else ():
+            world.stderr.write(f"gigactl: {problem}\n")
+        session.say(view.last_line(said, took))
+
+    def _progress(self, took: float, width: int) -> str:
+        out = [name for name in self.fleet.names if name not in self.said]
+        return progress_line(len(self.said), len(self.fleet.hosts), view.counts(self.said.values()), out, took, width)
+
+
+def _said(ended: Ended, reply: ShellReply | None) -> Said:
+    """A host that ended well and whose command did not is `failed`."""
+    if reply is None:
+        return Said(ended.host, ended.status, failure=ended.failure, seconds=ended.seconds)
+    well = reply.exit.code == 0 and not reply.truncated
+    status = Status.OK if well else Status.FAILED
+    return Said(
+        ended.host,
+        status if ended.status is Status.OK else ended.status,
+        reply.exit.code,
+        reply.exit.signal,
+        reply.stdout,
+        reply.stderr,
+        reply.truncated,
+        ended.failure,
+        ended.seconds,
+    )
+
+
+def _code(status: Status) -> int:
+    """Not having reached a host is 6; having reached it without a known or good end is 5."""
+    if status is Status.OK:
+        return exits.DONE
+    return exits.LOST if status in {Status.UNREACHABLE, Status.SKIPPED} else exits.FAILED

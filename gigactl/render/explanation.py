@@ -1,0 +1,45 @@
+"""A finding explained, in paragraphs that fit the screen."""
+
+from __future__ import annotations
+
+import textwrap
+
+from gigactl.health.catalogue import Explanation
+from gigactl.health.tables import Ask
+from gigactl.render.table import Screen, painted
+from gigactl.render.text import listed, one_line
+from gigactl.results import When
+
+
+def text(found: Explanation, on: Screen) -> str:
+    """The id and title, then what it means, what it rests on, what to do, what it asks for, where that is written."""
+    title = (
+        found.title
+        if found.title.lower().startswith(found.id.lower().replace("-", " "))
+        else f"{found.id}: {found.title}"
+    )
+    blocks = [
+        ("Means", found.means),
+        ("Rests on", found.evidence),
+        ("What to do", found.do),
+        ("Weighs", weight(found.asks)),
+        *((f"  if {name}", weight(ask)) for name, ask in found.variants),
+        ("Source", found.source),
+    ]
+    body = "".join(_paragraph(name, content, on) for name, content in blocks if content)
+    return painted(one_line(title), "head", on) + "\n" + body
+
+
+def weight(ask: Ask) -> str:
+    """`critical, drain-first: reset-gpu`."""
+    if ask.when is When.NONE:
+        return ask.severity.value
+    return f"{ask.severity}, {ask.when}: {listed(ask.remedy)}"
+
+
+def _paragraph(name: str, content: str, on: Screen) -> str:
+    lead = f"  {name:<11} "
+    content = one_line(content)
+    if on.width is None:
+        return f"{lead}{content}\n"
+    return textwrap.fill(content, max(on.width, 40), initial_indent=lead, subsequent_indent=" " * len(lead)) + "\n"
