@@ -1,0 +1,135 @@
+"""One forked child that may hang: it says which step it is in through shared memory, and what it found through a pipe.
+
+Its parent can kill it at any time and loses only the step it was in. The child holds none of the caller's streams, so that
+one that cannot be killed does not keep the session open, and it dies with its parent.
+"""
+
+import ctypes
+import marshal
+import mmap
+import os
+import select
+import signal
+import struct
+
+from gigactl.payload import spawn
+
+_CELL = struct.Struct("<qd")  # how many steps were begun, seconds the current one may take
+_NAME = 128
+_HEAD = struct.Struct("<I")
+_MESSAGE_LIMIT = 8 << 20
+
+
+class Child:
+    """A child at work. `work(begin, report)` runs in it: `begin(step, seconds)` before each step, `report(kind, value)` for
+    each thing found. `keep`: file descriptors it may hold on to."""
+
+    def __init__(self, work, name, keep=()):
+        self._cell = mmap.mmap(-1, _CELL.size + _NAME)
+        self._pending = b""
+        inlet, outlet = os.pipe()
+        parent = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._run(work, name, outlet, parent, keep)
+        os.close(outlet)
+        os.set_blocking(inlet, False)
+        self.inlet = inlet
+        self.status = None
+
+    def _run(self, work, name, outlet, parent, keep):
+        try:
+            os.setpgid(0, 0)  # what it starts is killed with it
+            spawn.die_with_parent(parent)
+            for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+                signal.signal(number, signal.SIG_DFL)
+            _only(outlet, keep)
+            ctypes.CDLL(None).prctl(15, name.encode(), 0, 0, 0)  # PR_SET_NAME
+            work(self._begin, lambda kind, value: _send(outlet, (kind, value)))
+            _send(outlet, ("over", None))
+        except Exception as error:
+            _send(outlet, ("error", "%s: %s" % (type(error).__name__, error)))
+        finally:
+            os._exit(0)
+
+    def _begin(self, step, seconds):
+        text = step.encode("utf-8", "replace")[:_NAME].ljust(_NAME, b"\0")
+        self._cell[_CELL.size :] = text
+        count, _ = _CELL.unpack_from(self._cell)
+        _CELL.pack_into(self._cell, 0, count + 1, seconds)
+
+    def progress(self):
+        """(steps begun so far, seconds the current one may take, its name)."""
+        count, seconds = _CELL.unpack_from(self._cell)
+        return count, seconds, self._cell[_CELL.size :].rstrip(b"\0").decode("utf-8", "replace")
+
+    def messages(self):
+        """What came since the last call, and whether the pipe is at its end."""
+        parts, ended = [self._pending], False
+        while True:
+            try:
+                part = os.read(self.inlet, 65536)
+            except BlockingIOError:
+                break
+            if not part:
+                ended = True
+                break
+            parts.append(part)
+        data, at, found = b"".join(parts), 0, []
+        while len(data) - at >= _HEAD.size:
+            size = _HEAD.unpack_from(data, at)[0]
+            if size > _MESSAGE_LIMIT:
+                raise ValueError("a reader's message of %d bytes" % size)
+            if len(data) - at - _HEAD.size < size:
+                break
+            at += _HEAD.size
+            found.append(marshal.loads(data[at : at + size]))
+            at += size
+        self._pending = data[at:]
+        return found, ended
+
+    def reaped(self):
+        """Whether it has ended (`status` is then its wait status)."""
+        if self.status is None:
+            done, status = os.waitpid(self.pid, os.WNOHANG)
+            if done:
+                self.status = status
+        return self.status is not None
+
+    def close(self):
+        """Let go of the pipe and the shared memory."""
+        if self.inlet >= 0:
+            os.close(self.inlet)
+            self.inlet = -1
+            self._cell.close()
+
+
+def kill(pid):
+    """SIGKILL to a child and to all it started; one that has just ended is none of our business."""
+    for send, target in ((os.killpg, pid), (os.kill, pid)):
+        try:
+            send(target, signal.SIGKILL)
+        except OSError:
+            pass
+
+
+def _only(outlet, keep):
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    wanted = sorted(set(keep) | {outlet})
+    low = 3
+    for fd in wanted:
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, 256)
+
+
+def _send(outlet, message):
+    data = marshal.dumps(message)
+    data = _HEAD.pack(len(data)) + data
+    while data:
+        try:
+            data = data[os.write(outlet, data) :]
+        except BlockingIOError:
+            select.select([], [outlet], [])

@@ -1,0 +1,169 @@
+"""What the host is, from /proc, /sys and /etc below an injected root: no NVML, no network, no process but one systemctl.
+
+Each section is a step of its own, so that one that hangs (a dead disk, a sick device) costs only itself.
+"""
+
+import os
+import re
+import time
+
+from gigactl.payload import mounts, pci, services, tree
+
+# kernel modules that matter to GPUs: the driver's own, its rival, peer memory in its three names, and what NVLink5 needs
+MODULES = (
+    "nvidia",
+    "nvidia_uvm",
+    "nvidia_modeset",
+    "nvidia_drm",
+    "nvidia_peermem",
+    "nv_peer_mem",
+    "gdrdrv",
+    "nouveau",
+    "mlx5_core",
+    "mlx5_ib",
+    "ib_umad",
+    "ib_uverbs",
+    "amdgpu",
+)
+_LENOVO_BRACKETS = re.compile(r"-\[([0-9A-Z]{4})[0-9A-Z]*\]-")
+
+
+def identity(root):
+    """Who and since when: plain values of the Facts line."""
+    memory = meminfo(tree.read(root, "/proc/meminfo"))
+    return {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "hostname": tree.read(root, "/proc/sys/kernel/hostname"),
+        "boot_id": tree.read(root, "/proc/sys/kernel/random/boot_id"),
+        "machine_id": tree.read(root, "/etc/machine-id", 64),
+        "uptime_s": tree.number(tree.read(root, "/proc/uptime"), 0.0),
+        "os": operating_system(root),
+        "memory_bytes": memory.get("MemTotal", 0),
+        "memory_available_bytes": memory.get("MemAvailable", 0),
+    }
+
+
+def operating_system(root):
+    """The OsFacts."""
+    text = tree.read(root, "/etc/os-release") or tree.read(root, "/usr/lib/os-release")
+    return release(text, tree.read(root, "/proc/sys/kernel/osrelease"), os.uname()[4])
+
+
+def release(text, kernel, arch):
+    """The OsFacts from os-release's text."""
+    named = {}
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        named[name.strip()] = value.strip().strip("\"'")
+    return {
+        "id": named.get("ID", ""),
+        "version_id": named.get("VERSION_ID", ""),
+        "pretty": named.get("PRETTY_NAME", ""),
+        "kernel": kernel,
+        "arch": arch,
+    }
+
+
+def meminfo(text):
+    """Bytes by name from /proc/meminfo's text."""
+    sizes = {}
+    for line in text.splitlines():
+        name, _, rest = line.partition(":")
+        sizes[name] = tree.number(rest.strip()) * 1024
+    return sizes
+
+
+def cpu(root):
+    """The CpuFacts: sockets and model of /proc/cpuinfo's first kilobytes where each socket shows, threads of its processors."""
+    text = tree.read(root, "/proc/cpuinfo", 4 << 20)
+    model, sockets = "", set()
+    at = text.find("model name")
+    if at >= 0:
+        model = text[at : text.find("\n", at)].partition(":")[2].strip()
+    for part in text.split("physical id")[1:]:
+        sockets.add(part[: part.find("\n")].strip(" \t:"))
+    threads = text.count("processor\t")
+    return {"model": model, "sockets": len(sockets) or (1 if threads else 0), "threads": threads}
+
+
+def dmi(root):
+    """The DmiFacts. Lenovo's machine type is the first four characters of its product number (sku, or `-[7DHECTO1WW]-`)."""
+    files = (("vendor", "sys_vendor"), ("product", "product_name"), ("sku", "product_sku"), ("serial", "product_serial"),
+             ("version", "product_version"))  # fmt: skip
+    read_in = {name: tree.read(root, "/sys/class/dmi/id/" + file) for name, file in files}
+    return dict(read_in, machine_type=machine_type(read_in["vendor"], read_in["product"], read_in["sku"]))
+
+
+def machine_type(vendor, product, sku):
+    """Lenovo's four characters; empty for others.
+
+    >>> machine_type("Lenovo", "ThinkSystem SR680a V3", "7DHECTO1WW")
+    '7DHE'
+    """
+    if "lenovo" not in vendor.lower():
+        return ""
+    match = _LENOVO_BRACKETS.search(product) or re.match(r"([0-9][0-9A-Z]{3})[0-9A-Z]{6}$", sku)
+    return match.group(1) if match else ""
+
+
+def modules(root):
+    """The loaded modules that matter to GPUs."""
+    loaded = []
+    for name in MODULES:
+        if os.path.isdir(tree.join(root, "/sys/module/" + name)):
+            loaded.append({"name": name, "version": tree.read(root, "/sys/module/%s/version" % name)})
+    return loaded
+
+
+# section name: what fills it from the root; `identity` is spread over the line, the others stand under their own name
+SECTIONS = (
+    ("identity", identity),
+    ("cpu", cpu),
+    ("dmi", dmi),
+    ("modules", modules),
+    ("pci_gpus", pci.gpus),
+    ("ports", pci.ports),
+    ("fabric", pci.fabric),
+    ("services", services.states),
+)
+
+
+def empty():
+    """A Facts line with nothing read yet."""
+    return {
+        "type": "facts",
+        "at": "", "hostname": "", "boot_id": "", "machine_id": "", "uptime_s": 0.0,
+        "os": {"id": "", "version_id": "", "pretty": "", "kernel": "", "arch": ""},
+        "cpu": {"model": "", "sockets": 0, "threads": 0},
+        "memory_bytes": 0, "memory_available_bytes": 0,
+        "dmi": {"vendor": "", "product": "", "sku": "", "serial": "", "version": "", "machine_type": ""},
+        "mounts": [], "modules": [], "services": [], "pci_gpus": [], "ports": [],
+        "fabric": {"nvswitches": 0, "nvlink5": False},
+        "unread": {},
+    }  # fmt: skip
+
+
+def read(root, begin, report, skip=()):
+    """Fill the Facts line section by section: `begin(name)` before each, `report(name, value)` after it.
+
+    Sections whose name is in `skip` (seen already, or what the last reader hung in) are left out. A section that raises
+    reports `("!", name, reason)`.
+    """
+    for name, fill in SECTIONS:
+        if name not in skip:
+            begin(name)
+            _attempt(name, fill, root, report)
+    for mount in mounts.judged(root):
+        name = "mounts " + mount["path"]
+        if name not in skip:
+            begin(name)
+            _attempt(name, lambda where, one=mount: mounts.measured(where, one), root, report)
+
+
+def _attempt(name, fill, root, report):
+    try:
+        report(name, fill(root))
+    except services.NotHere as error:
+        report("!", {"name": name, "reason": "not-supported: %s" % error})
+    except Exception as error:  # one section's fault is that section's reason, whatever it is
+        report("!", {"name": name, "reason": "failed: %s: %s" % (type(error).__name__, error)})

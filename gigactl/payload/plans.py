@@ -1,0 +1,246 @@
+"""The two works of a probe, as plans to be watched: facts with the kernel log, and NVML. They turn what is heard into lines."""
+
+import os
+
+from gigactl.payload import facts, kernel_log, spawn, tree
+from gigactl.payload.reader_lock import READER_NAME
+from gigactl.payload.watch import Plan
+
+KERNEL_SECONDS = 15.0  # the journal of a host that is up for months
+NVML_STATES = {9: "not-loaded", 12: "no-library", 18: "mismatch"}
+
+
+class FactsPlan(Plan):
+    """Facts section by section, the driver as the kernel sees it, then the kernel log."""
+
+    name = "gigactl-facts"
+
+    def __init__(self, root, request, emit):
+        self._root, self._request, self._emit = root, request, emit
+        self._facts = facts.empty()
+        self._seen = set()
+        self._told = False
+        self.module = None
+        self.kernel_told = False
+
+    def work(self, begin, report):
+        seconds = self._request["reading_deadline_s"]
+        if not self._told:
+            facts.read(self._root, lambda name: begin(name, seconds), report, self._seen)
+            report("facts", None)
+        if self.module is None:
+            begin("module", seconds)
+            report("module", module_versions(self._root))
+        begin("kernel", max(seconds, KERNEL_SECONDS))
+        boot_id = tree.read(self._root, "/proc/sys/kernel/random/boot_id")
+        request = self._request
+        report(
+            "kernel",
+            kernel_log.read(
+                self._root,
+                boot_id,
+                request["kernel_cursor"],
+                int(request["kernel_limit_bytes"]),
+                max(seconds, KERNEL_SECONDS) - 1,
+            ),
+        )
+
+    def heard(self, kind, value):
+        if kind == "facts":
+            self._tell()
+        elif kind == "module":
+            self.module = value
+        elif kind == "kernel":
+            self.kernel_told = True
+            self._emit(value)
+        elif kind == "!":
+            self._seen.add(value["name"])
+            self._facts["unread"][value["name"]] = value["reason"]
+        else:
+            self._section(kind, value)
+
+    def _section(self, name, value):
+        self._seen.add(name)
+        if name == "identity":
+            self._facts.update(value)
+        elif name.startswith("mounts "):
+            self._facts["mounts"].append(value)
+        else:
+            self._facts[name] = value
+
+    def interrupted(self, step, why):
+        if step == "kernel":
+            self._no_kernel(why)
+            return False
+        if step == "module":
+            self.module = {}
+        elif step:
+            self._seen.add(step)
+            self._facts["unread"][step] = why
+        return bool(step)
+
+    def stuck(self, step, pid):
+        self.interrupted(step, "timed-out: process %d cannot be killed" % pid)
+
+    def over(self):
+        self._tell()
+        if not self.kernel_told:
+            self._no_kernel("timed-out")
+
+    def pci_addresses(self):
+        """Addresses of NVIDIA's GPUs on the bus, in order, as far as they are known."""
+        return [gpu["address"] for gpu in self._facts["pci_gpus"] if gpu["vendor"] == "10de"]
+
+    def _tell(self):
+        if not self._told:
+            self._told = True
+            for name, _ in facts.SECTIONS:
+                if name not in self._seen:
+                    self._facts["unread"][name] = "timed-out"
+            self._emit(self._facts)
+
+    def _no_kernel(self, why):
+        self.kernel_told = True
+        cursor = self._request["kernel_cursor"] or {"boot_id": "", "usec": 0}
+        self._emit({"type": "kernel", "source": "none", "gap": False, "gap_reason": "", "unread": why,
+                    "cursor": {"boot_id": cursor["boot_id"], "usec": cursor["usec"]}, "events": []})  # fmt: skip
+
+
+def module_versions(root):
+    """The kernel module as loaded and as it lies on disk: `loaded`, `flavour`, `on_disk`; empty where unknown."""
+    banner = tree.read(root, "/proc/driver/nvidia/version", 4096)
+    loaded = tree.read(root, "/sys/module/nvidia/version") or _version_in(banner)
+    flavour = ""
+    if banner:
+        flavour = "open" if "Open Kernel Module" in banner else "proprietary"
+    on_disk = ""
+    if root == "/":
+        try:
+            code, data = spawn.run(("modinfo", "-F", "version", "nvidia"), 5.0)
+            on_disk = data.decode("ascii", "replace").strip() if code == 0 else ""
+        except OSError:
+            on_disk = ""
+    return {"loaded": loaded, "flavour": flavour, "on_disk": on_disk}
+
+
+def _version_in(banner):
+    for word in banner.split("\n", 1)[0].split():
+        if word[:1].isdigit() and "." in word:
+            return word
+    return ""
+
+
+class NvmlPlan(Plan):
+    """NVML, GPU by GPU. `read(begin, report, closed, seconds, init_seconds)` is what the child runs (nvml.work, or a test's)."""
+
+    name = READER_NAME
+
+    def __init__(self, request, lock, emit, addresses, left, read):
+        self._seconds = request["reading_deadline_s"]
+        self._lock, self._emit, self._addresses, self._left, self._read = lock, emit, addresses, left, read
+        self._closed = set()
+        self._gpus = {}
+        self._taken = False
+        self.driver = {
+            "type": "driver", "state": "timed-out", "nvml_error": 0, "detail": "", "loaded": "", "flavour": "", "library": "",
+            "on_disk": "", "driver_version": "", "nvml_version": "", "cuda_version": "", "gpu_count": 0, "init_s": 0.0,
+            "reader": 0,
+        }  # fmt: skip
+
+    def ready(self):
+        if self._taken or self._lock.try_take():
+            self._taken = True
+            return True
+        if self._lock.stuck:
+            self.driver.update(
+                state="hung", reader=self._lock.stuck, detail="a reader of an earlier probe cannot be killed"
+            )
+            self.finished = True
+            return False
+        self.driver["detail"] = "another probe's reader (process %d) was still at work" % self._lock.holder
+        return False
+
+    def keep(self):
+        return () if self._lock.fd < 0 else (self._lock.fd,)
+
+    def work(self, begin, report):
+        self._lock.say(os.getpid())
+        self._read(begin, report, self._closed, self._seconds, max(self._left() - 2.0, self._seconds))
+
+    def heard(self, kind, value):
+        if kind == "driver":
+            self.driver.update(value, detail="")
+            error = value["nvml_error"]
+            self.driver["state"] = NVML_STATES.get(error, "failed") if error else "ok"
+        elif kind == "gpu":
+            self._gpus[value["index"]] = {
+                "type": "gpu", "index": value["index"], "uuid": value["uuid"], "serial": value["serial"], "pci": value["pci"],
+                "name": value["name"], "values": {}, "unread": value["unread"], "processes": [],
+            }  # fmt: skip
+        elif kind == "readings":
+            gpu = self._gpus[value["index"]]
+            gpu["values"].update(value["values"])
+            gpu["unread"].update(value["unread"])
+            gpu["processes"].extend(value["processes"])
+        elif kind == "closed":
+            self._close(value)
+
+    def _close(self, index):
+        self._closed.add(index)
+        gpu = self._gpus[index]
+        if gpu["pci"]:
+            self._emit(gpu)
+
+    def interrupted(self, step, why):
+        index, _, name = step.partition(" ")
+        if not index.isdigit():
+            self.driver.update(
+                state="timed-out" if why == "timed-out" else "failed", detail="%s: %s" % (step or "start", why)
+            )
+            return False
+        self._give_up(int(index), why, name)
+        return True
+
+    def _give_up(self, index, why, name):
+        gpu = self._gpus.setdefault(index, _unknown(index))
+        mark = why if not name or ":" in why else "%s: NVML did not come back from %s" % (why, name)
+        gpu["unread"]["*"] = mark
+        if "." in name:
+            gpu["unread"].setdefault(name, why)
+        self._close(index)
+
+    def stuck(self, step, pid):
+        index, _, name = step.partition(" ")
+        self.driver.update(
+            state="hung", reader=pid, detail="the reader cannot be killed; it hangs in %s" % (step or "start")
+        )
+        if index.isdigit():
+            self._give_up(int(index), "timed-out", name)
+        self._rest("not-read: the NVML reader hangs")
+
+    def over(self):
+        if self.driver["state"] != "hung":
+            self._rest("timed-out")
+
+    def tell_the_lost(self):
+        """Emit the GPUs that could not even say their address. NVML counts GPUs in order of bus address, and who does not
+        answer has an address that nobody else has: told once the bus is known as well."""
+        lost = [gpu for _, gpu in sorted(self._gpus.items()) if not gpu["pci"]]
+        claimed = {gpu["pci"] for gpu in self._gpus.values()}
+        free = [address for address in self._addresses() if address not in claimed]
+        for at, gpu in enumerate(lost):
+            if len(free) == len(lost):
+                gpu["pci"] = free[at]
+            self._emit(gpu)
+
+    def _rest(self, why):
+        for index in range(self.driver["gpu_count"]):
+            if index not in self._closed:
+                gpu = self._gpus.setdefault(index, _unknown(index))
+                gpu["unread"].setdefault("*", why)
+                self._close(index)
+
+
+def _unknown(index):
+    return {"type": "gpu", "index": index, "uuid": "", "serial": "", "pci": "", "name": "", "values": {}, "unread": {},
+            "processes": []}  # fmt: skip

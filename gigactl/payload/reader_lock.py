@@ -1,0 +1,115 @@
+"""One NVML reader per host at a time, and never a second beside one that cannot be killed.
+
+The lock is a flock on a file whose descriptor the reader inherits: it lasts exactly as long as the process does, a stuck one
+included, and no file has to be cleaned up.
+"""
+
+import fcntl
+import os
+import stat
+import time
+
+PLACES = ("/run/gigactl", "/dev/shm")
+READER_NAME = "gigactl-nvml"
+_KILL_BIT = 1 << 8  # SIGKILL in the masks of /proc/PID/status
+ORPHAN_GRACE = 1.0  # seconds a reader without a parent may take to be gone: PR_SET_PDEATHSIG has killed it
+
+
+class ReaderLock:
+    """`try_take()` until it says True, or until `stuck` names the process that will not go away."""
+
+    def __init__(self, places=PLACES, proc="/proc", clock=time.monotonic):
+        self._proc = proc
+        self._clock = clock
+        self._orphan_since = None
+        self.fd = _opened(places)
+        self.stuck = 0
+        self.holder = 0
+
+    def try_take(self):
+        """Take it if it is free. Otherwise `holder` is who has it, and `stuck` is set once that one can only be dead already."""
+        if self.fd < 0:
+            return self._scan()
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.holder, parent = self._written()
+            self._judge(self.holder, parent)
+            return False
+        os.ftruncate(self.fd, 0)
+        return True
+
+    def say(self, pid):
+        """The reader writes down who it is and whose child, for the next probe to look at."""
+        if self.fd >= 0:
+            os.pwrite(self.fd, ("%d %d" % (pid, os.getppid())).encode(), 0)
+
+    def close(self):
+        """Let go of it; a reader that lives on still holds it."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def _written(self):
+        try:
+            numbers = [int(part) for part in os.pread(self.fd, 32, 0).split()]
+        except ValueError:
+            numbers = []
+        return tuple(numbers) if len(numbers) == 2 else (0, 0)
+
+    def _scan(self):
+        """Without a place for the file: look for a reader by its name. None found is as good as taken."""
+        for name in os.listdir(self._proc):
+            if name.isdigit() and int(name) != os.getpid() and _line(self._proc, name, "comm") == READER_NAME:
+                self.holder = int(name)
+                self._judge(self.holder, 0)
+                return False
+        return True
+
+    def _judge(self, pid, parent):
+        """Set `stuck` when SIGKILL has been sent and not taken: it is pending, or the parent whose end sends it is gone.
+
+        A process that hangs while it exits shows no pending signal, hence the second sign. `parent` 0: not known.
+        """
+        status = dict(line.partition(":")[::2] for line in _line(self._proc, pid, "status").splitlines())
+        try:
+            pending = int(status["SigPnd"], 16) | int(status["ShdPnd"], 16)
+            orphan = parent != 0 and int(status["PPid"]) != parent
+        except (KeyError, ValueError):
+            return
+        if not orphan:
+            self._orphan_since = None
+        elif self._orphan_since is None:
+            self._orphan_since = self._clock()
+        if pending & _KILL_BIT or (orphan and self._clock() - self._orphan_since > ORPHAN_GRACE):
+            self.stuck = pid
+
+
+def _line(proc, pid, name):
+    try:
+        with open("%s/%s/%s" % (proc, pid, name), "rb") as file:
+            return file.read(65536).decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _opened(places):
+    """A descriptor on the lock file in the first place that is ours alone; -1 with none. Others cannot hold us up: the file
+    must be our own, and in a directory open to all it carries our user's number."""
+    for place in places:
+        try:
+            if not os.path.isdir(place):
+                os.mkdir(place, 0o700)
+            mode = os.stat(place)
+            shared = bool(mode.st_mode & 0o022)
+            if not shared and mode.st_uid != os.geteuid():
+                continue
+            path = "%s/%s" % (place, "gigactl-reader-%d" % os.geteuid() if shared else "reader")
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+        except OSError:
+            continue
+        made = os.fstat(fd)
+        if made.st_uid == os.geteuid() and stat.S_ISREG(made.st_mode):
+            return fd
+        os.close(fd)
+    return -1

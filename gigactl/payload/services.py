@@ -1,0 +1,46 @@
+"""The units that matter to GPU hosts, in systemd's words: one `systemctl show` for all of them."""
+
+import os
+
+from gigactl.payload import spawn, tree
+
+UNITS = (
+    "nvidia-fabricmanager",
+    "nvidia-persistenced",
+    "nvidia-imex",
+    "nvidia-dcgm",
+    "slurmd",
+    "kubelet",
+    "containerd",
+    "docker",
+)
+COMMAND = ("systemctl", "show", "--no-pager", "-p", "Id,LoadState,ActiveState,SubState,UnitFileState")
+_WORDS = {"LoadState": "load", "ActiveState": "active", "SubState": "sub", "UnitFileState": "enabled"}
+
+
+class NotHere(Exception):
+    """systemd does not run here."""
+
+
+def states(root, command=COMMAND, seconds=10.0):
+    """The Service shapes, one per unit asked for. Raises NotHere without systemd, OSError where it does not answer."""
+    if not os.path.isdir(tree.join(root, "/run/systemd/system")):
+        raise NotHere("systemd is not running")
+    code, data = spawn.run(tuple(command) + tuple(unit + ".service" for unit in UNITS), seconds)
+    if code is None:
+        raise OSError("systemctl did not answer")
+    return parse(data.decode("utf-8", "replace"))
+
+
+def parse(text):
+    """Blocks of `Key=value` lines, one block per unit, as `systemctl show` prints them."""
+    found = []
+    for block in text.split("\n\n"):
+        values = dict(line.partition("=")[::2] for line in block.splitlines())
+        name = values.get("Id", "")
+        if not name:
+            continue
+        service = {"name": name[: -len(".service")] if name.endswith(".service") else name}
+        service.update({key: values.get(word, "") for word, key in _WORDS.items()})
+        found.append(service)
+    return found

@@ -1,0 +1,92 @@
+"""Runs one short command and keeps its output, without importing subprocess (8 ms of every probe). It dies with its caller."""
+
+import os
+import select
+import signal
+import time
+
+
+def die_with_parent(parent):
+    """In a fresh child: be killed when `parent` ends, and end now if it already has."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    except (ImportError, OSError, AttributeError):
+        pass  # then only the deadline ends it
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def run(argv, seconds, limit=1 << 20, accept=None):
+    """Run `argv` and return (exit code, stdout up to `limit` bytes); the code is None when it was cut short.
+
+    Cut short: the time was up, the limit was reached, or `accept(chunk)` said False. stdin and stderr are /dev/null.
+    Raises OSError when the program cannot be started.
+    """
+    program = _find(argv[0])
+    inlet, outlet = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _exec(program, argv, outlet, parent)
+    os.close(outlet)
+    try:
+        data, whole = _gather(inlet, seconds, limit, accept)
+    finally:
+        os.close(inlet)
+        status = _ended(pid)
+    return (os.WEXITSTATUS(status) if whole and os.WIFEXITED(status) else None), data
+
+
+def _find(name):
+    if "/" in name:
+        return name
+    for place in ("/usr/bin", "/bin", "/usr/sbin", "/sbin"):
+        path = place + "/" + name
+        if os.access(path, os.X_OK):
+            return path
+    raise FileNotFoundError(2, "no such program", name)
+
+
+def _exec(program, argv, outlet, parent):
+    try:
+        die_with_parent(parent)
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(outlet, 1)
+        os.dup2(null, 2)
+        # the caller's locale must not change what is parsed, nor its environment what is run
+        os.execve(program, argv, {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"})
+    finally:
+        os._exit(127)
+
+
+def _gather(inlet, seconds, limit, accept):
+    end = time.monotonic() + seconds
+    poller = select.poll()
+    poller.register(inlet, select.POLLIN)
+    parts = []
+    while limit > 0:
+        left = end - time.monotonic()
+        if left <= 0 or not poller.poll(left * 1000):
+            return b"".join(parts), False
+        part = os.read(inlet, min(limit, 65536))
+        if not part:
+            return b"".join(parts), True
+        parts.append(part)
+        limit -= len(part)
+        if accept is not None and not accept(part):
+            return b"".join(parts), False
+    return b"".join(parts), False
+
+
+def _ended(pid):
+    """The wait status of a child that closed its output; one that goes on for 50 ms after that is killed."""
+    for _ in range(10):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGKILL)
+    return os.waitpid(pid, 0)[1]
