@@ -12,16 +12,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from gigactl.errors import ConnectTimeout, DeadlineExceeded, HostError, Unreachable
+from gigactl.errors import ConnectTimeout, DeadlineExceeded, HostError, NegotiationFailed, Unreachable
 from gigactl.transport.base import Deadline, Endpoint
 from gigactl.transport.ssh import failures
 from gigactl.transport.ssh.config import Route, Router
 from gigactl.transport.ssh.dial import dial
 from gigactl.transport.ssh.jumps import JumpPool, tunnel
 from gigactl.transport.ssh.keys import KeyRing
-from gigactl.transport.ssh.known_hosts import KnownHosts, algorithms, parse
+from gigactl.transport.ssh.known_hosts import KINDS, Known, KnownHosts, algorithms, algorithms_of, host_label, parse
 from gigactl.transport.ssh.options import SshOptions
 from gigactl.transport.ssh.session import Session
+from gigactl.transport.ssh.trust import HostKey, Scanned
 from gigactl.transport.ssh.wire import Hello, Wire
 from gigactl.transport.waiting import within
 
@@ -91,6 +92,38 @@ class Connector:
                 raise failures.establishing(route.where, route.user, ended.error, known, identities.described) from None
             attempt.session = Session(wire, route.where, route.user)
             yield attempt.session
+
+    async def scan(self, endpoint: Endpoint, deadline: Deadline) -> Scanned:
+        """The host's keys, one per kind, each proved by its signature; nobody logs in."""
+        route = self._router.route(endpoint)
+        keys: list[HostKey] = []
+        failure: HostError | None = None
+        for kind in KINDS:
+            try:
+                keys.append(await self._show(route, kind, deadline))
+            except NegotiationFailed as error:
+                failure = error  # it has no key of this kind, most likely
+        if failure is not None and not keys:
+            raise failure
+        return Scanned(route.name, host_label(route.address, route.port), route.known_hosts[0], tuple(keys))
+
+    async def _show(self, route: Route, kind: str, deadline: Deadline) -> HostKey:
+        shown: list[bytes] = []
+
+        def look(blob: bytes) -> bool:
+            shown.append(blob)
+            return True
+
+        async with AsyncExitStack() as stack:
+            sock = await self._reach(route, deadline, stack)
+            attempt = Attempt()
+            hello = Hello(look, algorithms_of(kind))
+            wire = await stack.enter_async_context(running(sock, hello, attempt, route.where))
+            try:
+                await self.establish(wire, attempt, route.where, deadline)
+            except EndedError as ended:
+                raise failures.establishing(route.where, route.user, ended.error, Known(), "no key") from None
+        return HostKey(shown[-1])
 
     async def _reach(self, route: Route, deadline: Deadline, stack: AsyncExitStack) -> socket.socket:
         if route.via is not None:

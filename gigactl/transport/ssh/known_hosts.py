@@ -18,8 +18,10 @@ from typing import Final
 
 DEFAULT_PORT: Final = 22
 # ssh-rsa is the key's name, not a signature we take
-_ALGORITHMS: Final = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
-_TYPES: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+_RSA: Final = ("rsa-sha2-512", "rsa-sha2-256")
+_ECDSA: Final = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
+_TYPES: Final = ("ssh-ed25519", *_ECDSA, "ssh-rsa")
+KINDS: Final = ("ed25519", "ecdsa", "rsa")
 
 
 def key_type(blob: bytes) -> str:
@@ -45,27 +47,44 @@ def algorithms(keys: Iterable[bytes]) -> tuple[str, ...]:
     """Host key algorithms to ask for: those of the keys on record first, so that the host shows one we know."""
     recorded = {key_type(blob) for blob in keys}
     ordered = [name for name in _TYPES if name in recorded] + [name for name in _TYPES if name not in recorded]
-    return tuple(algorithm for name in ordered for algorithm in _ALGORITHMS.get(name, (name,)))
+    return tuple(algorithm for name in ordered for algorithm in (_RSA if name == "ssh-rsa" else (name,)))
+
+
+def algorithms_of(kind: str) -> tuple[str, ...]:
+    """Those for one of KINDS."""
+    return {"ed25519": _TYPES[:1], "ecdsa": _ECDSA, "rsa": _RSA}[kind]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line: its names as written, `marker` (`@revoked`, `@cert-authority` or empty), the key, and `file:line`."""
+    """One line: its names as written, `marker` (`@revoked`, `@cert-authority` or empty), the key, where it stands."""
 
     names: str
     marker: str
     blob: bytes
-    place: str
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is on record for one host."""
+    """What is on record for one host: the entries that name it, its revoked keys, whether a host CA vouches for it."""
 
-    keys: tuple[bytes, ...] = ()
+    entries: tuple[Entry, ...] = ()
     revoked: frozenset[bytes] = frozenset()
     authorities: bool = False
-    places: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        return tuple(dict.fromkeys(entry.blob for entry in self.entries))
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(entry.place for entry in self.entries))
 
     def accepts(self, blob: bytes) -> bool:
         return blob in self.keys and blob not in self.revoked
@@ -87,7 +106,7 @@ def parse(text: str, file: str) -> tuple[Entry, ...]:
             blobs[encoded] = _decode(encoded)
         blob = blobs[encoded]
         if blob is not None and key_type(blob) == kind:
-            entries.append(Entry(names, marker, blob, f"{file}:{number}"))
+            entries.append(Entry(names, marker, blob, file, number))
     return tuple(entries)
 
 
@@ -130,17 +149,22 @@ class KnownHosts:
         A key recorded without a port serves for any port, as with OpenSSH.
         """
         labels = [host_label(name, port) for name in names]
-        labels += [name for name in names if port != DEFAULT_PORT]
+        return self._of(labels + [name for name in names if port != DEFAULT_PORT])
+
+    def exactly(self, label: str) -> Known:
+        """What is on record under this very name."""
+        return self._of([label])
+
+    def _of(self, labels: Sequence[str]) -> Known:
         revoked: set[bytes] = set()
         authorities = False
-        best: list[Entry] = []
+        best: tuple[Entry, ...] = ()
         for label in labels:
             found = self._find(label.lower())
             revoked.update(entry.blob for entry in found if entry.marker == "@revoked")
             authorities = authorities or any(entry.marker == "@cert-authority" for entry in found)
-            best = best or [entry for entry in found if not entry.marker]
-        keys = tuple(dict.fromkeys(entry.blob for entry in best))
-        return Known(keys, frozenset(revoked), authorities, tuple(entry.place for entry in best))
+            best = best or tuple(entry for entry in found if not entry.marker)
+        return Known(best, frozenset(revoked), authorities)
 
     def _find(self, label: str) -> list[Entry]:
         if self._hashed and label not in self._tried:

@@ -11,6 +11,7 @@ from gigactl.transport.ssh.options import SshOptions
 
 if TYPE_CHECKING:
     from gigactl.transport.ssh.connector import Connector
+    from gigactl.transport.ssh.trust import Scanned
 
 
 class SshTransport:
@@ -24,6 +25,10 @@ class SshTransport:
     async def connect(self, endpoint: Endpoint, deadline: Deadline) -> AsyncIterator[Connection]:
         async with self._loaded().connect(endpoint, deadline) as session:
             yield session
+
+    async def scan(self, endpoint: Endpoint, deadline: Deadline) -> Scanned:
+        """The host's keys (ed25519, ecdsa, rsa), without logging in. Raises Unreachable."""
+        return await self._loaded().scan(endpoint, deadline)
 
     def _loaded(self) -> Connector:
         if self._connector is None:
