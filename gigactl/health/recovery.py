@@ -1,0 +1,27 @@
+"""The recovery the driver states itself: NVML field 230 as a number, Xid 154 in words."""
+
+from __future__ import annotations
+
+import re
+
+from gigactl.health.tables import Recovery, xids
+
+# "GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)"; early branches write the words alone
+_NUMBER = re.compile(r"\bto\s+0x([0-9a-fA-F]+)|^\s*0x([0-9a-fA-F]+)")
+
+
+def by_number(number: int) -> Recovery | None:
+    """The action of field 230; None for a number this catalogue does not know."""
+    return xids().recovery.get(number)
+
+
+def stated(text: str) -> Recovery | None:
+    """The action an Xid 154 states, from its line or the part of it that names the action; None where it is unclear."""
+    number = _NUMBER.search(text)
+    if number:
+        return by_number(int(number.group(1) or number.group(2), 16))
+    said = text.rsplit(" to ", 1)[-1].lower()
+    for recovery in xids().recovery.values():
+        if any(re.search(rf"\b{re.escape(words.lower())}\b", said) for words in recovery.texts):
+            return recovery
+    return None
