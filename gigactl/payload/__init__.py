@@ -1,1 +1,2 @@
-"""The only code that runs on a host: the standard library and pynvml.py, Python 3.6, imports nothing else of gigactl."""
+"""The only code that runs on a host: the standard library and pynvml.py, Python 3.6, imports nothing else of
+gigactl."""

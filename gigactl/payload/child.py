@@ -1,7 +1,7 @@
 """One forked child that may hang: it says which step it is in through shared memory, and what it found through a pipe.
 
-Its parent can kill it at any time and loses only the step it was in. The child holds none of the caller's streams, so that
-one that cannot be killed does not keep the session open, and it dies with its parent.
+Its parent can kill it at any time and loses only the step it was in. The child holds none of the caller's streams, so
+that one that cannot be killed does not keep the session open, and it dies with its parent.
 """
 
 import ctypes
@@ -14,6 +14,12 @@ import struct
 
 from gigactl.payload import spawn
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Collection, List, Optional, Tuple
+
+    from gigactl.payload.watch import Work
+
 _CELL = struct.Struct("<qd")  # how many steps were begun, seconds the current one may take
 _NAME = 128
 _HEAD = struct.Struct("<I")
@@ -21,10 +27,10 @@ _MESSAGE_LIMIT = 8 << 20
 
 
 class Child:
-    """A child at work. `work(begin, report)` runs in it: `begin(step, seconds)` before each step, `report(kind, value)` for
-    each thing found. `keep`: file descriptors it may hold on to."""
+    """A child at work. `work(begin, report)` runs in it: `begin(step, seconds)` before each step, `report(kind,
+    value)` for each thing found. `keep`: file descriptors it may hold on to."""
 
-    def __init__(self, work, name, keep=()):
+    def __init__(self, work: "Work", name: str, keep: "Collection[int]" = ()) -> None:
         self._cell = mmap.mmap(-1, _CELL.size + _NAME)
         self._pending = b""
         inlet, outlet = os.pipe()
@@ -35,9 +41,9 @@ class Child:
         os.close(outlet)
         os.set_blocking(inlet, False)
         self.inlet = inlet
-        self.status = None
+        self.status: "Optional[int]" = None
 
-    def _run(self, work, name, outlet, parent, keep):
+    def _run(self, work: "Work", name: str, outlet: int, parent: int, keep: "Collection[int]") -> None:
         try:
             os.setpgid(0, 0)  # what it starts is killed with it
             spawn.die_with_parent(parent)
@@ -52,18 +58,18 @@ class Child:
         finally:
             os._exit(0)
 
-    def _begin(self, step, seconds):
+    def _begin(self, step: str, seconds: float) -> None:
         text = step.encode("utf-8", "replace")[:_NAME].ljust(_NAME, b"\0")
         self._cell[_CELL.size :] = text
         count, _ = _CELL.unpack_from(self._cell)
         _CELL.pack_into(self._cell, 0, count + 1, seconds)
 
-    def progress(self):
+    def progress(self) -> "Tuple[int, float, str]":
         """(steps begun so far, seconds the current one may take, its name)."""
         count, seconds = _CELL.unpack_from(self._cell)
         return count, seconds, self._cell[_CELL.size :].rstrip(b"\0").decode("utf-8", "replace")
 
-    def messages(self):
+    def messages(self) -> "Tuple[List[Any], bool]":
         """What came since the last call, and whether the pipe is at its end."""
         parts, ended = [self._pending], False
         while True:
@@ -88,7 +94,7 @@ class Child:
         self._pending = data[at:]
         return found, ended
 
-    def reaped(self):
+    def reaped(self) -> bool:
         """Whether it has ended (`status` is then its wait status)."""
         if self.status is None:
             done, status = os.waitpid(self.pid, os.WNOHANG)
@@ -96,7 +102,11 @@ class Child:
                 self.status = status
         return self.status is not None
 
-    def close(self):
+    def signal(self) -> int:
+        """The number of the signal that ended it; 0 when it left by itself."""
+        return 0 if self.status is None else self.status & 127
+
+    def close(self) -> None:
         """Let go of the pipe and the shared memory."""
         if self.inlet >= 0:
             os.close(self.inlet)
@@ -104,7 +114,7 @@ class Child:
             self._cell.close()
 
 
-def kill(pid):
+def kill(pid: int) -> None:
     """SIGKILL to a child and to all it started; one that has just ended is none of our business."""
     for send, target in ((os.killpg, pid), (os.kill, pid)):
         try:
@@ -113,7 +123,7 @@ def kill(pid):
             pass
 
 
-def _only(outlet, keep):
+def _only(outlet: int, keep: "Collection[int]") -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
@@ -125,7 +135,7 @@ def _only(outlet, keep):
     os.closerange(low, 256)
 
 
-def _send(outlet, message):
+def _send(outlet: int, message: "Any") -> None:
     data = marshal.dumps(message)
     data = _HEAD.pack(len(data)) + data
     while data:

@@ -1,15 +1,24 @@
-"""What the host is, from /proc, /sys and /etc below an injected root: no NVML, no network, no process but one systemctl.
+"""What the host is, from /proc, /sys and /etc below an injected root: no NVML, no network, no process but one
+systemctl.
 
 Each section is a step of its own, so that one that hangs (a dead disk, a sick device) costs only itself.
 """
 
+import functools
 import os
 import re
 import time
 
 from gigactl.payload import mounts, pci, services, tree
 
-# kernel modules that matter to GPUs: the driver's own, its rival, peer memory in its three names, and what NVLink5 needs
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Collection, Dict, List
+
+    from gigactl.payload.watch import Report
+
+# kernel modules that matter to GPUs: the driver's own, its rival, peer memory in its three names, and what NVLink5
+# needs
 MODULES = (
     "nvidia",
     "nvidia_uvm",
@@ -28,7 +37,7 @@ MODULES = (
 _LENOVO_BRACKETS = re.compile(r"-\[([0-9A-Z]{4})[0-9A-Z]*\]-")
 
 
-def identity(root):
+def identity(root: str) -> "Dict[str, Any]":
     """Who and since when: plain values of the Facts line."""
     memory = meminfo(tree.read(root, "/proc/meminfo"))
     return {
@@ -43,13 +52,13 @@ def identity(root):
     }
 
 
-def operating_system(root):
+def operating_system(root: str) -> "Dict[str, str]":
     """The OsFacts."""
     text = tree.read(root, "/etc/os-release") or tree.read(root, "/usr/lib/os-release")
     return release(text, tree.read(root, "/proc/sys/kernel/osrelease"), os.uname()[4])
 
 
-def release(text, kernel, arch):
+def release(text: str, kernel: str, arch: str) -> "Dict[str, str]":
     """The OsFacts from os-release's text."""
     named = {}
     for line in text.splitlines():
@@ -64,7 +73,7 @@ def release(text, kernel, arch):
     }
 
 
-def meminfo(text):
+def meminfo(text: str) -> "Dict[str, int]":
     """Bytes by name from /proc/meminfo's text."""
     sizes = {}
     for line in text.splitlines():
@@ -73,8 +82,9 @@ def meminfo(text):
     return sizes
 
 
-def cpu(root):
-    """The CpuFacts: sockets and model of /proc/cpuinfo's first kilobytes where each socket shows, threads of its processors."""
+def cpu(root: str) -> "Dict[str, Any]":
+    """The CpuFacts: sockets and model of /proc/cpuinfo's first kilobytes where each socket shows, threads of its
+    processors."""
     text = tree.read(root, "/proc/cpuinfo", 4 << 20)
     model, sockets = "", set()
     at = text.find("model name")
@@ -86,15 +96,17 @@ def cpu(root):
     return {"model": model, "sockets": len(sockets) or (1 if threads else 0), "threads": threads}
 
 
-def dmi(root):
-    """The DmiFacts. Lenovo's machine type is the first four characters of its product number (sku, or `-[7DHECTO1WW]-`)."""
-    files = (("vendor", "sys_vendor"), ("product", "product_name"), ("sku", "product_sku"), ("serial", "product_serial"),
+def dmi(root: str) -> "Dict[str, str]":
+    """The DmiFacts. Lenovo's machine type is the first four characters of its product number (sku, or
+    `-[7DHECTO1WW]-`)."""
+    files = (("vendor", "sys_vendor"), ("product", "product_name"), ("sku", "product_sku"), ("serial",
+    "product_serial"),
              ("version", "product_version"))  # fmt: skip
     read_in = {name: tree.read(root, "/sys/class/dmi/id/" + file) for name, file in files}
     return dict(read_in, machine_type=machine_type(read_in["vendor"], read_in["product"], read_in["sku"]))
 
 
-def machine_type(vendor, product, sku):
+def machine_type(vendor: str, product: str, sku: str) -> str:
     """Lenovo's four characters; empty for others.
 
     >>> machine_type("Lenovo", "ThinkSystem SR680a V3", "7DHECTO1WW")
@@ -106,13 +118,10 @@ def machine_type(vendor, product, sku):
     return match.group(1) if match else ""
 
 
-def modules(root):
+def modules(root: str) -> "List[Dict[str, str]]":
     """The loaded modules that matter to GPUs."""
-    loaded = []
-    for name in MODULES:
-        if os.path.isdir(tree.join(root, "/sys/module/" + name)):
-            loaded.append({"name": name, "version": tree.read(root, "/sys/module/%s/version" % name)})
-    return loaded
+    loaded = [name for name in MODULES if os.path.isdir(tree.join(root, "/sys/module/" + name))]
+    return [{"name": name, "version": tree.read(root, "/sys/module/%s/version" % name)} for name in loaded]
 
 
 # section name: what fills it from the root; `identity` is spread over the line, the others stand under their own name
@@ -128,7 +137,7 @@ SECTIONS = (
 )
 
 
-def empty():
+def empty() -> "Dict[str, Any]":
     """A Facts line with nothing read yet."""
     return {
         "type": "facts",
@@ -143,7 +152,7 @@ def empty():
     }  # fmt: skip
 
 
-def read(root, begin, report, skip=()):
+def read(root: str, begin: "Callable[[str], None]", report: "Report", skip: "Collection[str]" = ()) -> None:
     """Fill the Facts line section by section: `begin(name)` before each, `report(name, value)` after it.
 
     Sections whose name is in `skip` (seen already, or what the last reader hung in) are left out. A section that raises
@@ -157,13 +166,13 @@ def read(root, begin, report, skip=()):
         name = "mounts " + mount["path"]
         if name not in skip:
             begin(name)
-            _attempt(name, lambda where, one=mount: mounts.measured(where, one), root, report)
+            _attempt(name, functools.partial(mounts.measured, mount=mount), root, report)
 
 
-def _attempt(name, fill, root, report):
+def _attempt(name: str, fill: "Callable[[str], Any]", root: str, report: "Report") -> None:
     try:
         report(name, fill(root))
-    except services.NotHere as error:
+    except services.NotHereError as error:
         report("!", {"name": name, "reason": "not-supported: %s" % error})
     except Exception as error:  # one section's fault is that section's reason, whatever it is
         report("!", {"name": name, "reason": "failed: %s: %s" % (type(error).__name__, error)})

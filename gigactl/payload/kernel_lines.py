@@ -1,4 +1,5 @@
-"""What one line of the kernel log says about GPUs: pure, text in, event out. Sources: NVIDIA's open kernel modules, gpud, NVSentinel.
+"""What one line of the kernel log says about GPUs: pure, text in, event out. Sources: NVIDIA's open kernel modules,
+gpud, NVSentinel.
 
 Only ever fed with lines of facility kernel: a program that quotes such a line in a log of its own says nothing here.
 """
@@ -6,6 +7,10 @@ Only ever fed with lines of facility kernel: a program that quotes such a line i
 import re
 
 from gigactl.payload.protocol import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Match, Optional, Pattern
 
 # a cheap test before any regular expression: every line we read holds one of these
 HINTS = ("NVRM:", "SXid (PCI:", "GPU reset executed: GPU-")
@@ -19,8 +24,8 @@ _NAME = re.compile(r"^name='?(?P<name>[^,']{0,64})'?(?:, |$)")
 _CHANNEL = re.compile(r"(?:^|[ ,])(?:Ch|channel) (?P<channel>(?:0x)?[0-9a-fA-F]{1,16})\b")
 # NVLink5 (Xid 144 to 150): unit, severity, cross-container and injected flags, link, then registers
 _NVLINK5 = re.compile(
-    r"^(?P<unit>[A-Z][A-Z0-9_]{1,40})\s+(?P<severity>Fatal|Nonfatal|Non-fatal)\s+XC ?\d+ i ?\d+ Link (?P<link>-?\d{1,3})"
-    r"\s*[(\[](?P<words>[0-9a-fA-Fx ]{1,200})[)\]]"
+    r"^(?P<unit>[A-Z][A-Z0-9_]{1,40})\s+(?P<severity>Fatal|Nonfatal|Non-fatal)\s+"
+    r"XC ?\d+ i ?\d+ Link (?P<link>-?\d{1,3})\s*[(\[](?P<words>[0-9a-fA-Fx ]{1,200})[)\]]"
 )
 _ACTION = re.compile(
     r"recovery action changed from 0x(?P<before>[0-9a-fA-F]{1,8}) \((?P<was>[^)]{0,60})\) "
@@ -40,7 +45,8 @@ _LOAD = re.compile(
 )
 _ADDRESS = re.compile(r"NVRM: GPU at PCI:" + _PCI + r": " + _UUID)
 _TRAINING = re.compile(
-    r"NVRM: (?:GPU(?P<gpu>\d{1,3}) )?(?P<function>knvlink(?:UpdatePostRxDetectLinkMask|DiscoverPostRxDetLinks)\w*): (?=.*fail)",
+    r"NVRM: (?:GPU(?P<gpu>\d{1,3}) )?"
+    r"(?P<function>knvlink(?:UpdatePostRxDetectLinkMask|DiscoverPostRxDetLinks)\w*): (?=.*fail)",
     re.I | re.S,
 )
 _MISMATCH = re.compile(
@@ -50,7 +56,7 @@ _MISMATCH = re.compile(
 )
 
 
-def parse(usec, text):
+def parse(usec: int, text: str) -> "Optional[Dict[str, Any]]":
     """The event a line of facility kernel is, or None. `text` without its prefix (time stamp, level)."""
     if not any(hint in text for hint in HINTS):
         return None
@@ -74,7 +80,7 @@ _SHAPES = (
 )
 
 
-def _event(usec, kind, match, text):
+def _event(usec: int, kind: str, match: "Match[str]", text: str) -> "Dict[str, Any]":
     fields = {name: value for name, value in match.groupdict().items() if value is not None}
     pci = pci_address(fields.pop("pci", ""))
     code = int(fields.pop("code", "0"))
@@ -95,7 +101,7 @@ def _event(usec, kind, match, text):
     }
 
 
-def _xid_fields(rest):
+def _xid_fields(rest: str) -> "Dict[str, str]":
     fields = {}
     for pattern in (_PID, _NAME):
         match = pattern.match(rest)
@@ -113,16 +119,16 @@ def _xid_fields(rest):
     return fields
 
 
-def _groups(first, text, *others):
+def _groups(first: "Pattern[str]", text: str, *others: "Pattern[str]") -> "Dict[str, str]":
     fields = {}
-    for pattern in (first,) + others:
+    for pattern in (first, *others):
         match = pattern.search(text)
         if match:
             fields.update(match.groupdict())
     return fields
 
 
-def pci_address(text):
+def pci_address(text: str) -> str:
     """`dddd:bb:dd.f` in lower case from any of NVIDIA's spellings (`PCI:0000:19:00`, `00000000:19:00.0`); else empty.
 
     >>> pci_address("00000000:3B:00.0")

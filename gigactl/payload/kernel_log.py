@@ -1,6 +1,8 @@
-"""The kernel log of this boot from a cursor on: /dev/kmsg first (it costs no process), the journal where that begins too late.
+"""The kernel log of this boot from a cursor on: /dev/kmsg first (it costs no process), the journal where that begins
+too late.
 
-The host keeps nothing: the cursor (boot id and microseconds since that boot) comes with the request and goes back with the reply.
+The host keeps nothing: the cursor (boot id and microseconds since that boot) comes with the request and goes back
+with the reply.
 """
 
 import errno
@@ -9,20 +11,27 @@ import stat
 
 from gigactl.payload import kernel_lines, spawn, tree
 
-# newest first, so that reading stops as soon as the cursor or the limit is reached; the short form is for systemd before 236
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Optional, Sequence
+
+# newest first, so that reading stops as soon as the cursor or the limit is reached; the short form is for systemd
+# before 236
 JOURNAL = ("journalctl", "-k", "-b", "-r", "-q", "--no-pager", "-o", "export")
 FIELDS = "--output-fields=MESSAGE,SYSLOG_FACILITY,_SOURCE_MONOTONIC_TIMESTAMP"
 BOOT_BEGINS = 1000000  # microseconds: the kernel's first line stands at 0, the journal may miss the very first
 
 
 class Found:
-    """What one source gave. `first` and `last`: microseconds since boot of its oldest and newest line, -1 where it has none.
+    """What one source gave. `first` and `last`: microseconds since boot of its oldest and newest line, -1 where it
+    has none.
 
-    `whole`: nothing older than `first` was ever logged, or all of it was seen before. `error`: why it could not be read.
+    `whole`: nothing older than `first` was ever logged, or all of it was seen before. `error`: why it could not be
+    read.
     """
 
-    def __init__(self, error=""):
-        self.events = []
+    def __init__(self, error: str = "") -> None:
+        self.events: "List[Dict[str, Any]]" = []
         self.first = -1
         self.last = -1
         self.whole = False
@@ -30,7 +39,14 @@ class Found:
         self.cut = ""
 
 
-def read(root, boot_id, cursor, limit, seconds, journal=JOURNAL):
+def read(
+    root: str,
+    boot_id: str,
+    cursor: "Optional[Dict[str, Any]]",
+    limit: int,
+    seconds: float,
+    journal: "Sequence[str]" = JOURNAL,
+) -> "Dict[str, Any]":
     """The KernelLog line. `limit`: newest bytes read of each source; `seconds`: for the journal, if it is needed."""
     after = cursor["usec"] if cursor is not None and cursor["boot_id"] == boot_id else -1
     near = from_kmsg(tree.join(root, "/dev/kmsg"), after, limit)
@@ -40,7 +56,7 @@ def read(root, boot_id, cursor, limit, seconds, journal=JOURNAL):
     return _told(boot_id, after, near, deep)
 
 
-def from_lines(boot_id, after, text):
+def from_lines(boot_id: str, after: int, text: str) -> "Dict[str, Any]":
     """The KernelLog line from records of /dev/kmsg read by other means: the first, the last, and those about GPUs."""
     near = Found()
     lines = list(dict.fromkeys(text.encode("utf-8", "replace").split(b"\n")))
@@ -50,7 +66,7 @@ def from_lines(boot_id, after, text):
     return _told(boot_id, after, near, Found())
 
 
-def _told(boot_id, after, near, deep):
+def _told(boot_id: str, after: int, near: "Found", deep: "Found") -> "Dict[str, Any]":
     seen = [name for name, found in (("kmsg", near), ("journal", deep)) if found.first >= 0]
     gap = "" if near.whole or deep.whole else _gap(near, deep)
     unread = "" if seen else _unread(near, deep)
@@ -65,8 +81,9 @@ def _told(boot_id, after, near, deep):
     }
 
 
-def from_kmsg(path, after, limit):
-    """Lines after `after` from the ring buffer. A device gives a record per read and then EAGAIN; a recorded file just ends."""
+def from_kmsg(path: str, after: int, limit: int) -> "Found":
+    """Lines after `after` from the ring buffer. A device gives a record per read and then EAGAIN; a recorded file
+    just ends."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -87,7 +104,7 @@ def from_kmsg(path, after, limit):
     return found
 
 
-def _records(fd):
+def _records(fd: int) -> bytes:
     parts = []
     while True:
         try:
@@ -104,8 +121,9 @@ def _records(fd):
     return b"".join(parts)
 
 
-def scan(lines, after, found):
-    """Fill `found` from /dev/kmsg's records `prio,sequence,usec,flags;text`; return the first sequence number (-1 without a record)."""
+def scan(lines: "Iterable[bytes]", after: int, found: "Found") -> int:
+    """Fill `found` from /dev/kmsg's records `prio,sequence,usec,flags;text`; return the first sequence number (-1
+    without a record)."""
     first_sequence = -1
     for line in lines:
         head, mark, text = line.partition(b";")
@@ -127,7 +145,7 @@ def scan(lines, after, found):
     return first_sequence
 
 
-def _unescaped(text):
+def _unescaped(text: bytes) -> str:
     r"""The text of a kmsg record: unprintable bytes come as \xNN."""
     if b"\\x" in text:
         pieces = text.split(b"\\x")
@@ -141,15 +159,15 @@ def _unescaped(text):
     return text.decode("utf-8", "replace")
 
 
-def from_journal(argv, after, before, limit, seconds):
+def from_journal(argv: "Sequence[str]", after: int, before: int, limit: int, seconds: float) -> "Found":
     """Kernel lines of this boot after `after` and before `before` (-1: no end) from the journal, oldest first."""
 
-    def not_yet(chunk):
+    def not_yet(chunk: bytes) -> bool:
         at = chunk.rfind(b"_MONOTONIC_TIMESTAMP=")
         return at < 0 or _integer(chunk[at + 21 :].split(b"\n", 1)[0], after + 1) > after
 
     try:
-        code, data = spawn.run(tuple(argv) + (FIELDS,), seconds, limit, not_yet)
+        code, data = spawn.run((*argv, FIELDS), seconds, limit, not_yet)
         if code not in (0, None) and not data:
             code, data = spawn.run(tuple(argv), seconds, limit, not_yet)
     except OSError as error:
@@ -168,7 +186,7 @@ def from_journal(argv, after, before, limit, seconds):
     return found
 
 
-def _journal_entry(entry, after, before, found):
+def _journal_entry(entry: bytes, after: int, before: int, found: "Found") -> None:
     usec = _field(entry, b"_SOURCE_MONOTONIC_TIMESTAMP", None)
     usec = _integer(_field(entry, b"__MONOTONIC_TIMESTAMP", b"") if usec is None else usec, -1)
     if usec < 0:
@@ -183,8 +201,9 @@ def _journal_entry(entry, after, before, found):
         found.events.append(event)
 
 
-def _field(entry, name, default):
-    """A field of one export entry: `NAME=text`, or `NAME`, a 64-bit length and bytes where the text has newlines in it."""
+def _field(entry: bytes, name: bytes, default: "Any") -> "Any":
+    """A field of one export entry: `NAME=text`, or `NAME`, a 64-bit length and bytes where the text has newlines in
+    it."""
     at = entry.find(name + b"=") if entry.startswith(name + b"=") else entry.find(b"\n" + name + b"=") + 1
     if entry[at : at + len(name) + 1] == name + b"=":
         return entry[at + len(name) + 1 :].split(b"\n", 1)[0]
@@ -196,27 +215,27 @@ def _field(entry, name, default):
     return entry[start + 8 : start + 8 + size]
 
 
-def _integer(text, default):
+def _integer(text: bytes, default: int) -> int:
     try:
         return int(text)
     except ValueError:
         return default
 
 
-def _errno(error):
+def _errno(error: "OSError") -> str:
     if error.errno in (errno.EPERM, errno.EACCES):
         return "no-permission"
     return "failed: %s" % os.strerror(error.errno or 0)
 
 
-def _gap(near, deep):
+def _gap(near: "Found", deep: "Found") -> str:
     if near.first >= 0 and deep.first < 0:
         reason = near.cut or "the ring buffer begins %d s after boot" % (near.first // 1000000)
         return reason + (", " + deep.error if deep.error else "")
     return deep.cut or "the journal begins %d s after boot" % (deep.first // 1000000)
 
 
-def _unread(near, deep):
+def _unread(near: "Found", deep: "Found") -> str:
     if near.error == "no-permission":
         return "no-permission: neither /dev/kmsg nor the journal"
     return near.error or ("failed: the kernel log is empty" if not deep.error else "failed: " + deep.error)

@@ -1,8 +1,9 @@
-"""What `python3 -c` is given: finds the bundle on this host, or takes it from stdin, and runs it. Sent with every probe, so small.
+"""What `python3 -c` is given: finds the bundle on this host, or takes it from stdin, and runs it. Sent with every
+probe, so small.
 
-Arguments: digest of the bundle, entry module, the size of the bundle on stdin (0: it should be here), places parted by colons
-(`~`: the user's cache). It runs before anything else of ours is there, so it stands alone. Answers `{"type":"need-bundle"}`
-when it finds none that is whole.
+Arguments: digest of the bundle, entry module, the size of the bundle on stdin (0: it should be here), places parted
+by colons (`~`: the user's cache). It runs before anything else of ours is there, so it stands alone. Answers
+`{"type":"need-bundle"}` when it finds none that is whole.
 """
 
 import sys
@@ -17,44 +18,49 @@ from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import MAGIC_NUMBER
 
 try:
-    from _sha2 import sha256  # 3.12 and newer; without importing hashlib and OpenSSL
+    from _sha2 import sha256  # type: ignore[import-not-found]  # no stub; 3.12 and newer; without importing hashlib and OpenSSL
 except ImportError:
     try:
-        from _sha256 import sha256
+        from _sha256 import sha256  # type: ignore[import-not-found]  # no stub
     except ImportError:
         from hashlib import sha256
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, Optional, Tuple
+
 NETWORK = (
-    "nfs cifs smb autofs afs ceph lustre gpfs beegfs gluster fuse 9p wekafs panfs pvfs orangefs ocfs2 gfs2".split()
-)
+    "nfs", "cifs", "smb", "autofs", "afs", "ceph", "lustre", "gpfs", "beegfs", "gluster", "fuse", "9p", "wekafs",
+    "panfs", "pvfs", "orangefs", "ocfs2", "gfs2",
+)  # fmt: skip
 
 
 class Bundle:
     """Imports from memory. `parts`: module name → source text, or marshalled code."""
 
-    def __init__(self, parts):
+    def __init__(self, parts: "Dict[str, Any]") -> None:
         self.parts = parts
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Optional[ModuleSpec]":
         if name in self.parts:
             package = any(other.startswith(name + ".") for other in self.parts)
-            return ModuleSpec(name, self, origin="gigactl:" + name, is_package=package)
+            return ModuleSpec(name, self, origin="gigactl:" + name, is_package=package)  # type: ignore[arg-type]  # duck-typed
         return None
 
-    def create_module(self, spec):
+    def create_module(self, spec: "Any") -> None:
         return None
 
-    def exec_module(self, module):
+    def exec_module(self, module: "Any") -> None:
         exec(marshal.loads(self.compiled(module.__name__)), module.__dict__)
 
-    def compiled(self, name):
+    def compiled(self, name: str) -> bytes:
         part = self.parts[name]
         if isinstance(part, str):
             part = self.parts[name] = marshal.dumps(compile(part, "gigactl:" + name, "exec", dont_inherit=True))
         return part
 
 
-def on_network(path):
+def on_network(path: str) -> bool:
     """Whether a path lies on a file system that another host can take away; decided without touching it."""
     best, kind = "", "unknown"
     with open("/proc/self/mounts", "rb") as mounts:
@@ -62,11 +68,12 @@ def on_network(path):
             parts = line.split(" ")
             if len(parts) > 2 and (path + "/").startswith(parts[1].rstrip("/") + "/") and len(parts[1]) >= len(best):
                 best, kind = parts[1], parts[2]
-    return kind.startswith(tuple(NETWORK))
+    return kind.startswith(NETWORK)
 
 
-def usable(places):
-    """The places that may hold a bundle, best first; the user's cache only where the user's home is ours (sudo may keep HOME)."""
+def usable(places: str) -> "Iterator[str]":
+    """The places that may hold a bundle, best first; the user's cache only where the user's home is ours (sudo may
+    keep HOME)."""
     home = os.environ.get("HOME", "")
     for place in places.split(":"):
         if place != "~":
@@ -78,17 +85,17 @@ def usable(places):
                 yield cache + "/gigactl"
 
 
-def ours(status):
+def ours(status: "os.stat_result") -> bool:
     """Whether something belongs to us and nobody else can write to it."""
     return status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
-def code_name():
+def code_name() -> str:
     """The file of compiled code for this very interpreter."""
     return "%s-%s.code" % (sys.implementation.cache_tag, MAGIC_NUMBER.hex())
 
 
-def cached(digest, places):
+def cached(digest: str, places: str) -> "Tuple[str, Optional[Dict[str, Any]]]":
     """(place, parts) of a whole bundle on this host; parts are None without one."""
     for place in usable(places):
         try:
@@ -104,7 +111,7 @@ def cached(digest, places):
     return "", None
 
 
-def piped(digest, size):
+def piped(digest: str, size: int) -> "Dict[str, Any]":
     """The parts of the bundle on stdin, checked against its digest."""
     data = b""
     while len(data) < size:
@@ -119,15 +126,15 @@ def piped(digest, size):
     return dict(zip(pieces[::2], pieces[1::2]))
 
 
-def main(digest, entry, size, places):
-    size = int(size)
-    place, parts = ("", piped(digest, size)) if size else cached(digest, places)
+def main(digest: str, entry: str, size: str, places: str) -> "Any":
+    carried = int(size)
+    place, parts = ("", piped(digest, carried)) if carried else cached(digest, places)
     if parts is None:
         os.write(1, b'{"type":"need-bundle"}\n')
         return 0
     bundle = Bundle(parts)
     sys.meta_path.insert(0, bundle)
-    if size:
+    if carried:
         from gigactl.payload import place as installed
 
         place = installed.install(bundle, digest, usable(places), code_name(), ours, on_network, sha256)

@@ -2,6 +2,10 @@
 
 from gigactl.payload import tree
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Tuple
+
 DEVICES = "/sys/bus/pci/devices/"
 PORTS = "/sys/class/infiniband/"
 DISPLAY, ACCELERATOR_3D, PROCESSING = "0x0300", "0x0302", "0x1200"
@@ -10,8 +14,9 @@ NVIDIA, AMD = "10de", "1002"
 VPD_BYTES = 1024  # the marker stands in the read-only part at the front; a whole VPD takes tens of milliseconds to read
 
 
-def gpus(root):
-    """GPUs on the PCI bus, in order of address. A baseboard controller's VGA is none; an AMD accelerator (class 1200) is one."""
+def gpus(root: str) -> "List[Dict[str, Any]]":
+    """GPUs on the PCI bus, in order of address. A baseboard controller's VGA is none; an AMD accelerator (class 1200)
+    is one."""
     found = []
     for address, kind, vendor in _devices(root):
         if (kind in (DISPLAY, ACCELERATOR_3D) and vendor == NVIDIA) or (
@@ -21,20 +26,21 @@ def gpus(root):
     return found
 
 
-def _devices(root):
+def _devices(root: str) -> "Iterator[Tuple[str, str, str]]":
     for address in tree.names(root, DEVICES):
         kind = tree.read(root, DEVICES + address + "/class", 16)[:6]
         if kind in (DISPLAY, ACCELERATOR_3D, PROCESSING, BRIDGE_OTHER):
             yield address, kind, tree.read(root, DEVICES + address + "/vendor", 16)[2:]
 
 
-def _gpu(root, address, vendor):
+def _gpu(root: str, address: str, vendor: str) -> "Dict[str, Any]":
     where = DEVICES + address + "/"
     config = tree.read_bytes(root, where + "config", 4)
-    # a device that left the bus answers every read with ones (PCI Local Bus Specification 3.0, 6.2.1: vendor FFFFh is none)
+    # a device that left the bus answers every read with ones (PCI Local Bus Specification 3.0, 6.2.1: vendor FFFFh is
+    # none)
     alive = config is None or config != b"\xff\xff\xff\xff"
 
-    def link(name, default):
+    def link(name: str, default: "Any") -> "Any":
         return tree.number(tree.read(root, where + name, 64), default) if alive else default
 
     return {
@@ -51,7 +57,7 @@ def _gpu(root, address, vendor):
     }
 
 
-def ports(root):
+def ports(root: str) -> "List[Dict[str, Any]]":
     """RDMA ports (`4: ACTIVE`, `5: LinkUp`, `400 Gb/sec (4X NDR)` as sysfs writes them)."""
     found = []
     for device in tree.names(root, PORTS):
@@ -70,7 +76,7 @@ def ports(root):
     return found
 
 
-def fabric(root):
+def fabric(root: str) -> "Dict[str, Any]":
     """The FabricFacts. NVSwitch up to its third generation is a PCI bridge of NVIDIA's; with NVLink5 its managing
     InfiniBand device says SW_MNG in its VPD (NVIDIA driver containers look for the same)."""
     switches = sum(1 for _, kind, vendor in _devices(root) if kind == BRIDGE_OTHER and vendor == NVIDIA)

@@ -1,19 +1,32 @@
-"""Keeps a bundle on the host: compiled, in the first place that takes it, the newest two of each place, leftovers swept."""
+"""Keeps a bundle on the host: compiled, in the first place that takes it, the newest two of each place, leftovers
+swept."""
 
 import marshal
 import os
 import shutil
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterable, List, Optional
+
 KEPT = 2
 LEFTOVER_AGE = 3600.0  # seconds after which what an interrupted install left is nobody's any more
 
 
-def install(bundle, digest, places, name, ours, on_network, sha256):
+def install(
+    bundle: "Any",
+    digest: str,
+    places: "Iterable[str]",
+    name: str,
+    ours: "Callable[[os.stat_result], bool]",
+    on_network: "Callable[[str], bool]",
+    sha256: "Callable[[bytes], Any]",
+) -> str:
     """Write all of the bundle's code below the first place that takes it and return that place; empty when none does.
 
-    `name` is the file of code for this interpreter. It appears by rename, so that a reader sees all of it or none, and it
-    begins with the hash of the rest, so that what a crash or a bad disk made of it is found out.
+    `name` is the file of code for this interpreter. It appears by rename, so that a reader sees all of it or none,
+    and it begins with the hash of the rest, so that what a crash or a bad disk made of it is found out.
     """
     body = marshal.dumps({part: bundle.compiled(part) for part in sorted(bundle.parts)})
     data = sha256(body).digest() + body
@@ -29,7 +42,7 @@ def install(bundle, digest, places, name, ours, on_network, sha256):
     return ""
 
 
-def _prepared(place, ours):
+def _prepared(place: str, ours: "Callable[[os.stat_result], bool]") -> bool:
     parent = os.path.dirname(place)
     if not os.path.isdir(parent):
         _make(parent)  # a user's first cache directory; deeper than that nothing is made
@@ -38,14 +51,14 @@ def _prepared(place, ours):
     return ours(os.lstat(place))
 
 
-def _make(path):
+def _make(path: str) -> None:
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
         pass  # somebody else's install came first
 
 
-def _write(place, digest, name, data):
+def _write(place: str, digest: str, name: str, data: bytes) -> None:
     directory = place + "/" + digest
     _make(directory)
     temporary = "%s/.new-%d-%s" % (directory, os.getpid(), os.urandom(4).hex())
@@ -64,37 +77,40 @@ def _write(place, digest, name, data):
     os.utime(directory)
 
 
-def sweep(place, digest, now=None):
-    """Remove all but this bundle and the newest others, and what interrupted installs left. Never raises: it is housekeeping."""
+def sweep(place: str, digest: str, now: "Optional[float]" = None) -> None:
+    """Remove all but this bundle and the newest others, and what interrupted installs left. Never raises: it is
+    housekeeping."""
     now = time.time() if now is None else now
     ages = []
     for name in _names(place):
         path = place + "/" + name
         if len(name) == 64 and os.path.isdir(path):
             ages.append((name != digest, -_changed(path), path))
-            for file in _names(path):
-                if file.startswith(".new-") and now - _changed(path + "/" + file) > LEFTOVER_AGE:
-                    _unlink(path + "/" + file)
+            leftovers = [path + "/" + file for file in _names(path) if file.startswith(".new-")]
+            for file in leftovers:
+                _unlink(file, before=now - LEFTOVER_AGE)
     for _, _, path in sorted(ages)[KEPT:]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _names(path):
+def _names(path: str) -> "List[str]":
     try:
         return os.listdir(path)
     except OSError:
         return []
 
 
-def _changed(path):
+def _changed(path: str) -> float:
     try:
         return os.lstat(path).st_mtime
     except OSError:
         return 0.0
 
 
-def _unlink(path):
+def _unlink(path: str, before: float) -> None:
+    """Remove a file that was last written before this time."""
     try:
-        os.unlink(path)
+        if os.lstat(path).st_mtime < before:
+            os.unlink(path)
     except OSError:
         pass

@@ -1,10 +1,20 @@
-"""The two works of a probe, as plans to be watched: facts with the kernel log, and NVML. They turn what is heard into lines."""
+"""The two works of a probe, as plans to be watched: facts with the kernel log, and NVML. They turn what is heard into
+lines."""
 
 import os
 
 from gigactl.payload import facts, kernel_log, spawn, tree
 from gigactl.payload.reader_lock import READER_NAME
 from gigactl.payload.watch import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Collection, Dict, List, Optional, Set
+
+    from gigactl.payload.reader_lock import ReaderLock
+    from gigactl.payload.watch import Begin, Report
+
+    Read = Callable[[Begin, Report, Collection[int], float, float], None]
 
 KERNEL_SECONDS = 15.0  # the journal of a host that is up for months
 NVML_STATES = {9: "not-loaded", 12: "no-library", 18: "mismatch"}
@@ -15,15 +25,15 @@ class FactsPlan(Plan):
 
     name = "gigactl-facts"
 
-    def __init__(self, root, request, emit):
+    def __init__(self, root: str, request: "Dict[str, Any]", emit: "Callable[[Dict[str, Any]], None]") -> None:
         self._root, self._request, self._emit = root, request, emit
         self._facts = facts.empty()
-        self._seen = set()
+        self._seen: "Set[str]" = set()
         self._told = False
-        self.module = None
+        self.module: "Optional[Dict[str, str]]" = None
         self.kernel_told = False
 
-    def work(self, begin, report):
+    def work(self, begin: "Begin", report: "Report") -> None:
         seconds = self._request["reading_deadline_s"]
         if not self._told:
             facts.read(self._root, lambda name: begin(name, seconds), report, self._seen)
@@ -45,7 +55,7 @@ class FactsPlan(Plan):
             ),
         )
 
-    def heard(self, kind, value):
+    def heard(self, kind: str, value: "Any") -> None:
         if kind == "facts":
             self._tell()
         elif kind == "module":
@@ -59,7 +69,7 @@ class FactsPlan(Plan):
         else:
             self._section(kind, value)
 
-    def _section(self, name, value):
+    def _section(self, name: str, value: "Any") -> None:
         self._seen.add(name)
         if name == "identity":
             self._facts.update(value)
@@ -68,7 +78,7 @@ class FactsPlan(Plan):
         else:
             self._facts[name] = value
 
-    def interrupted(self, step, why):
+    def interrupted(self, step: str, why: str) -> bool:
         if step == "kernel":
             self._no_kernel(why)
             return False
@@ -79,19 +89,19 @@ class FactsPlan(Plan):
             self._facts["unread"][step] = why
         return bool(step)
 
-    def stuck(self, step, pid):
+    def stuck(self, step: str, pid: int) -> None:
         self.interrupted(step, "timed-out: process %d cannot be killed" % pid)
 
-    def over(self):
+    def over(self) -> None:
         self._tell()
         if not self.kernel_told:
             self._no_kernel("timed-out")
 
-    def pci_addresses(self):
+    def pci_addresses(self) -> "List[str]":
         """Addresses of NVIDIA's GPUs on the bus, in order, as far as they are known."""
         return [gpu["address"] for gpu in self._facts["pci_gpus"] if gpu["vendor"] == "10de"]
 
-    def _tell(self):
+    def _tell(self) -> None:
         if not self._told:
             self._told = True
             for name, _ in facts.SECTIONS:
@@ -99,14 +109,14 @@ class FactsPlan(Plan):
                     self._facts["unread"][name] = "timed-out"
             self._emit(self._facts)
 
-    def _no_kernel(self, why):
+    def _no_kernel(self, why: str) -> None:
         self.kernel_told = True
         cursor = self._request["kernel_cursor"] or {"boot_id": "", "usec": 0}
         self._emit({"type": "kernel", "source": "none", "gap": False, "gap_reason": "", "unread": why,
                     "cursor": {"boot_id": cursor["boot_id"], "usec": cursor["usec"]}, "events": []})  # fmt: skip
 
 
-def module_versions(root):
+def module_versions(root: str) -> "Dict[str, str]":
     """The kernel module as loaded and as it lies on disk: `loaded`, `flavour`, `on_disk`; empty where unknown."""
     banner = tree.read(root, "/proc/driver/nvidia/version", 4096)
     loaded = tree.read(root, "/sys/module/nvidia/version") or _version_in(banner)
@@ -123,7 +133,7 @@ def module_versions(root):
     return {"loaded": loaded, "flavour": flavour, "on_disk": on_disk}
 
 
-def _version_in(banner):
+def _version_in(banner: str) -> str:
     for word in banner.split("\n", 1)[0].split():
         if word[:1].isdigit() and "." in word:
             return word
@@ -131,23 +141,28 @@ def _version_in(banner):
 
 
 class NvmlPlan(Plan):
-    """NVML, GPU by GPU. `read(begin, report, closed, seconds, init_seconds)` is what the child runs (nvml.work, or a test's)."""
+    """NVML, GPU by GPU. `read(begin, report, closed, seconds, init_seconds)` is what the child runs (nvml.work, or a
+    test's)."""
 
     name = READER_NAME
 
-    def __init__(self, request, lock, emit, addresses, left, read):
+    def __init__(
+        self,
+        request: "Dict[str, Any]",
+        lock: "ReaderLock",
+        emit: "Callable[[Dict[str, Any]], None]",
+        addresses: "Callable[[], List[str]]",
+        left: "Callable[[], float]",
+        read: "Read",
+    ) -> None:
         self._seconds = request["reading_deadline_s"]
         self._lock, self._emit, self._addresses, self._left, self._read = lock, emit, addresses, left, read
-        self._closed = set()
-        self._gpus = {}
+        self._closed: "Set[int]" = set()
+        self._gpus: "Dict[int, Dict[str, Any]]" = {}
         self._taken = False
-        self.driver = {
-            "type": "driver", "state": "timed-out", "nvml_error": 0, "detail": "", "loaded": "", "flavour": "", "library": "",
-            "on_disk": "", "driver_version": "", "nvml_version": "", "cuda_version": "", "gpu_count": 0, "init_s": 0.0,
-            "reader": 0,
-        }  # fmt: skip
+        self.driver = _undriven()
 
-    def ready(self):
+    def ready(self) -> bool:
         if self._taken or self._lock.try_take():
             self._taken = True
             return True
@@ -160,22 +175,22 @@ class NvmlPlan(Plan):
         self.driver["detail"] = "another probe's reader (process %d) was still at work" % self._lock.holder
         return False
 
-    def keep(self):
+    def keep(self) -> "Collection[int]":
         return () if self._lock.fd < 0 else (self._lock.fd,)
 
-    def work(self, begin, report):
+    def work(self, begin: "Begin", report: "Report") -> None:
         self._lock.say(os.getpid())
         self._read(begin, report, self._closed, self._seconds, max(self._left() - 2.0, self._seconds))
 
-    def heard(self, kind, value):
+    def heard(self, kind: str, value: "Any") -> None:
         if kind == "driver":
             self.driver.update(value, detail="")
             error = value["nvml_error"]
             self.driver["state"] = NVML_STATES.get(error, "failed") if error else "ok"
         elif kind == "gpu":
             self._gpus[value["index"]] = {
-                "type": "gpu", "index": value["index"], "uuid": value["uuid"], "serial": value["serial"], "pci": value["pci"],
-                "name": value["name"], "values": {}, "unread": value["unread"], "processes": [],
+                "type": "gpu", "index": value["index"], "uuid": value["uuid"], "serial": value["serial"], "pci":
+                value["pci"], "name": value["name"], "values": {}, "unread": value["unread"], "processes": [],
             }  # fmt: skip
         elif kind == "readings":
             gpu = self._gpus[value["index"]]
@@ -185,13 +200,13 @@ class NvmlPlan(Plan):
         elif kind == "closed":
             self._close(value)
 
-    def _close(self, index):
+    def _close(self, index: int) -> None:
         self._closed.add(index)
         gpu = self._gpus[index]
         if gpu["pci"]:
             self._emit(gpu)
 
-    def interrupted(self, step, why):
+    def interrupted(self, step: str, why: str) -> bool:
         index, _, name = step.partition(" ")
         if not index.isdigit():
             self.driver.update(
@@ -201,7 +216,7 @@ class NvmlPlan(Plan):
         self._give_up(int(index), why, name)
         return True
 
-    def _give_up(self, index, why, name):
+    def _give_up(self, index: int, why: str, name: str) -> None:
         gpu = self._gpus.setdefault(index, _unknown(index))
         mark = why if not name or ":" in why else "%s: NVML did not come back from %s" % (why, name)
         gpu["unread"]["*"] = mark
@@ -209,7 +224,7 @@ class NvmlPlan(Plan):
             gpu["unread"].setdefault(name, why)
         self._close(index)
 
-    def stuck(self, step, pid):
+    def stuck(self, step: str, pid: int) -> None:
         index, _, name = step.partition(" ")
         self.driver.update(
             state="hung", reader=pid, detail="the reader cannot be killed; it hangs in %s" % (step or "start")
@@ -218,13 +233,13 @@ class NvmlPlan(Plan):
             self._give_up(int(index), "timed-out", name)
         self._rest("not-read: the NVML reader hangs")
 
-    def over(self):
+    def over(self) -> None:
         if self.driver["state"] != "hung":
             self._rest("timed-out")
 
-    def tell_the_lost(self):
-        """Emit the GPUs that could not even say their address. NVML counts GPUs in order of bus address, and who does not
-        answer has an address that nobody else has: told once the bus is known as well."""
+    def tell_the_lost(self) -> None:
+        """Emit the GPUs that could not even say their address. NVML counts GPUs in order of bus address, and who does
+        not answer has an address that nobody else has: told once the bus is known as well."""
         lost = [gpu for _, gpu in sorted(self._gpus.items()) if not gpu["pci"]]
         claimed = {gpu["pci"] for gpu in self._gpus.values()}
         free = [address for address in self._addresses() if address not in claimed]
@@ -233,7 +248,7 @@ class NvmlPlan(Plan):
                 gpu["pci"] = free[at]
             self._emit(gpu)
 
-    def _rest(self, why):
+    def _rest(self, why: str) -> None:
         for index in range(self.driver["gpu_count"]):
             if index not in self._closed:
                 gpu = self._gpus.setdefault(index, _unknown(index))
@@ -241,6 +256,14 @@ class NvmlPlan(Plan):
                 self._close(index)
 
 
-def _unknown(index):
+def _unknown(index: int) -> "Dict[str, Any]":
     return {"type": "gpu", "index": index, "uuid": "", "serial": "", "pci": "", "name": "", "values": {}, "unread": {},
             "processes": []}  # fmt: skip
+
+
+def _undriven() -> "Dict[str, Any]":
+    """A Driver line of which nothing is known yet."""
+    line = dict.fromkeys(
+        ("detail", "loaded", "flavour", "library", "on_disk", "driver_version", "nvml_version", "cuda_version"), ""
+    )  # type: Dict[str, Any]
+    return dict(line, type="driver", state="timed-out", nvml_error=0, gpu_count=0, init_s=0.0, reader=0)

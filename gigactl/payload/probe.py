@@ -15,21 +15,28 @@ from gigactl.payload.plans import FactsPlan, NvmlPlan
 from gigactl.payload.reader_lock import ReaderLock
 from gigactl.payload.watch import Watch
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Collection, Dict, Optional
+
+    from gigactl.payload.plans import Read
+    from gigactl.payload.watch import Begin, Report
+
 PROTOCOL = 1
 TICK = 0.05  # seconds between looks at children that say nothing
 ALARM_AFTER = 1.5  # seconds past the deadline at which a probe that cannot even write is ended by the kernel's timer
 
 
-class Cut(Exception):
+class CutError(Exception):
     """Nobody listens any more, or we were told to go."""
 
 
-def main(place=""):
+def main(place: str = "") -> int:
     """Serve one probe. The exit code says only whether the reply is whole; the reply says everything else."""
     started = time.monotonic()
     try:
         request = protocol.read_request(_stdin(), PROTOCOL)
-    except protocol.RequestInvalid as error:
+    except protocol.RequestInvalidError as error:
         os.write(2, ("gigactl: %s\n" % error).encode("ascii", "replace"))
         return 3
     probe = Probe(request, started, _write)
@@ -38,7 +45,7 @@ def main(place=""):
     signal.setitimer(signal.ITIMER_REAL, request["deadline_s"] + ALARM_AFTER)
     try:
         probe.run(place)
-    except (Cut, OSError):
+    except (CutError, OSError):
         return 1
     finally:
         probe.end()
@@ -46,24 +53,42 @@ def main(place=""):
 
 
 class Probe:
-    """One look at this host. `write` takes bytes; `read` is what the NVML child runs; `root` and `lock` are injected by tests."""
+    """One look at this host. `write` takes bytes; `read` is what the NVML child runs; `root` and `lock` are injected
+    by tests."""
 
-    def __init__(self, request, started, write, read=None, root="/", lock=None, kill=child.kill, listening=None):
+    def __init__(
+        self,
+        request: "Dict[str, Any]",
+        started: float,
+        write: "Callable[[bytes], None]",
+        read: "Optional[Read]" = None,
+        root: str = "/",
+        lock: "Optional[ReaderLock]" = None,
+        kill: "Callable[[int], None]" = child.kill,
+        listening: "Optional[Callable[[], bool]]" = None,
+    ) -> None:
         self._started = started
         self._ends = started + request["deadline_s"]
         self._write = write
-        self._listening = listening or _listening
-        self._lock = lock or ReaderLock()
+        self._listening = _listening if listening is None else listening
+        self._lock = ReaderLock() if lock is None else lock
         self._facts = FactsPlan(root, request, self._emit)
         self._nvml = NvmlPlan(
             request, self._lock, self._emit, self._facts.pci_addresses, self._left, read or _read_nvml
         )
         self._watches = (Watch(self._facts, kill), Watch(self._nvml, kill))
 
-    def run(self, place):
-        """Say hello, see both works through, say the rest. Raises Cut when nobody listens."""
-        self._emit({"type": "hello", "protocol": PROTOCOL, "version": protocol.VERSION,
-                    "python": ".".join(str(part) for part in sys.version_info[:3]), "euid": os.geteuid(), "place": place})  # fmt: skip
+    def run(self, place: str) -> None:
+        """Say hello, see both works through, say the rest. Raises CutError when nobody listens."""
+        python = ".".join(str(part) for part in sys.version_info[:3])
+        hello = {
+            "protocol": PROTOCOL,
+            "version": protocol.VERSION,
+            "python": python,
+            "euid": os.geteuid(),
+            "place": place,
+        }
+        self._emit(dict(hello, type="hello"))
         while not all(watch.done for watch in self._watches) and self._left() > 0:
             for watch in self._watches:
                 watch.step()
@@ -74,21 +99,21 @@ class Probe:
         self._nvml.tell_the_lost()
         self._emit({"type": "end", "seconds": round(time.monotonic() - self._started, 4), "cpu_s": _cpu_seconds()})
 
-    def end(self):
+    def end(self) -> None:
         """Leave nothing that can be killed."""
         for watch in self._watches:
             watch.kill()
         self._lock.close()
 
-    def told_to_go(self, number, frame):
+    def told_to_go(self, number: int, frame: "Any") -> None:
         """A signal: the session is over, or the deadline passed while a write hung. Leaves at once."""
         self.end()
         os._exit(128 + number)
 
-    def _left(self):
+    def _left(self) -> float:
         return self._ends - time.monotonic()
 
-    def _rest_a_moment(self):
+    def _rest_a_moment(self) -> None:
         inlets = [watch.inlet() for watch in self._watches]
         poller = select.poll()
         for inlet in inlets:
@@ -96,20 +121,22 @@ class Probe:
                 poller.register(inlet, select.POLLIN)
         poller.poll(max(0.0, min(TICK, self._left())) * 1000)
         if not self._listening():
-            raise Cut()
+            raise CutError()
 
-    def _emit(self, line):
+    def _emit(self, line: "Dict[str, Any]") -> None:
         self._write(protocol.encode(line))
 
 
-def _read_nvml(begin, report, closed, seconds, init_seconds):
+def _read_nvml(
+    begin: "Begin", report: "Report", closed: "Collection[int]", seconds: float, init_seconds: float
+) -> None:
     begin("load", seconds)
     from gigactl.payload import nvml  # only the child pays for it
 
     nvml.work(begin, report, closed, seconds, init_seconds)
 
 
-def _stdin():
+def _stdin() -> bytes:
     parts, size = [], 0
     while size <= protocol.REQUEST_LIMIT:
         part = os.read(0, 65536)
@@ -122,18 +149,18 @@ def _stdin():
     return b"".join(parts)
 
 
-def _write(data):
+def _write(data: bytes) -> None:
     while data:
         data = data[os.write(1, data) :]
 
 
-def _listening():
+def _listening() -> bool:
     """Whether somebody still reads our stdout: a cut session shows as an error or hang-up there."""
     poller = select.poll()
     poller.register(1, 0)
     return not any(event & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, event in poller.poll(0))
 
 
-def _cpu_seconds():
+def _cpu_seconds() -> float:
     usages = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
     return round(sum(usage.ru_utime + usage.ru_stime for usage in usages), 4)

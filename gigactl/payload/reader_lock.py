@@ -1,13 +1,17 @@
 """One NVML reader per host at a time, and never a second beside one that cannot be killed.
 
-The lock is a flock on a file whose descriptor the reader inherits: it lasts exactly as long as the process does, a stuck one
-included, and no file has to be cleaned up.
+The lock is a flock on a file whose descriptor the reader inherits: it lasts exactly as long as the process does, a
+stuck one included, and no file has to be cleaned up.
 """
 
 import fcntl
 import os
 import stat
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Iterable, Optional, Tuple
 
 PLACES = ("/run/gigactl", "/dev/shm")
 READER_NAME = "gigactl-nvml"
@@ -18,16 +22,19 @@ ORPHAN_GRACE = 1.0  # seconds a reader without a parent may take to be gone: PR_
 class ReaderLock:
     """`try_take()` until it says True, or until `stuck` names the process that will not go away."""
 
-    def __init__(self, places=PLACES, proc="/proc", clock=time.monotonic):
+    def __init__(
+        self, places: "Iterable[str]" = PLACES, proc: str = "/proc", clock: "Callable[[], float]" = time.monotonic
+    ) -> None:
         self._proc = proc
         self._clock = clock
-        self._orphan_since = None
+        self._orphan_since: "Optional[float]" = None
         self.fd = _opened(places)
         self.stuck = 0
         self.holder = 0
 
-    def try_take(self):
-        """Take it if it is free. Otherwise `holder` is who has it, and `stuck` is set once that one can only be dead already."""
+    def try_take(self) -> bool:
+        """Take it if it is free. Otherwise `holder` is who has it, and `stuck` is set once that one can only be dead
+        already."""
         if self.fd < 0:
             return self._scan()
         try:
@@ -39,25 +46,25 @@ class ReaderLock:
         os.ftruncate(self.fd, 0)
         return True
 
-    def say(self, pid):
+    def say(self, pid: int) -> None:
         """The reader writes down who it is and whose child, for the next probe to look at."""
         if self.fd >= 0:
             os.pwrite(self.fd, ("%d %d" % (pid, os.getppid())).encode(), 0)
 
-    def close(self):
+    def close(self) -> None:
         """Let go of it; a reader that lives on still holds it."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
-    def _written(self):
+    def _written(self) -> "Tuple[int, int]":
         try:
             numbers = [int(part) for part in os.pread(self.fd, 32, 0).split()]
         except ValueError:
             numbers = []
-        return tuple(numbers) if len(numbers) == 2 else (0, 0)
+        return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0)
 
-    def _scan(self):
+    def _scan(self) -> bool:
         """Without a place for the file: look for a reader by its name. None found is as good as taken."""
         for name in os.listdir(self._proc):
             if name.isdigit() and int(name) != os.getpid() and _line(self._proc, name, "comm") == READER_NAME:
@@ -66,8 +73,9 @@ class ReaderLock:
                 return False
         return True
 
-    def _judge(self, pid, parent):
-        """Set `stuck` when SIGKILL has been sent and not taken: it is pending, or the parent whose end sends it is gone.
+    def _judge(self, pid: int, parent: int) -> None:
+        """Set `stuck` when SIGKILL has been sent and not taken: it is pending, or the parent whose end sends it is
+        gone.
 
         A process that hangs while it exits shows no pending signal, hence the second sign. `parent` 0: not known.
         """
@@ -77,15 +85,14 @@ class ReaderLock:
             orphan = parent != 0 and int(status["PPid"]) != parent
         except (KeyError, ValueError):
             return
-        if not orphan:
-            self._orphan_since = None
-        elif self._orphan_since is None:
-            self._orphan_since = self._clock()
-        if pending & _KILL_BIT or (orphan and self._clock() - self._orphan_since > ORPHAN_GRACE):
+        now = self._clock()
+        since = now if self._orphan_since is None else self._orphan_since
+        self._orphan_since = since if orphan else None
+        if pending & _KILL_BIT or (orphan and now - since > ORPHAN_GRACE):
             self.stuck = pid
 
 
-def _line(proc, pid, name):
+def _line(proc: str, pid: object, name: str) -> str:
     try:
         with open("%s/%s/%s" % (proc, pid, name), "rb") as file:
             return file.read(65536).decode("utf-8", "replace").strip()
@@ -93,9 +100,9 @@ def _line(proc, pid, name):
         return ""
 
 
-def _opened(places):
-    """A descriptor on the lock file in the first place that is ours alone; -1 with none. Others cannot hold us up: the file
-    must be our own, and in a directory open to all it carries our user's number."""
+def _opened(places: "Iterable[str]") -> int:
+    """A descriptor on the lock file in the first place that is ours alone; -1 with none. Others cannot hold us up:
+    the file must be our own, and in a directory open to all it carries our user's number."""
     for place in places:
         try:
             if not os.path.isdir(place):

@@ -8,7 +8,7 @@ One exec carries one `ProbeRequest` on stdin (one JSON line) and answers with JS
 A reply without `end` was cut; what came before it is still true. Every line has the key `type`.
 """
 
-from typing import Dict, List, Optional, Union  # noqa: F401 - named in the string annotations below
+from typing import Dict, List, Optional, Union
 
 try:
     from typing import TypedDict
@@ -72,7 +72,8 @@ class CpuFacts(TypedDict):
 
 
 class DmiFacts(TypedDict):
-    """From /sys/class/dmi/id; an unreadable file is an empty string. `machine_type`: Lenovo's four characters, else empty."""
+    """From /sys/class/dmi/id; an unreadable file is an empty string. `machine_type`: Lenovo's four characters, else
+    empty."""
 
     vendor: "str"
     product: "str"
@@ -83,7 +84,8 @@ class DmiFacts(TypedDict):
 
 
 class Mount(TypedDict):
-    """One file system that is judged (root, /var, /tmp, … each device once). Sizes in bytes; `available` as statvfs f_bavail."""
+    """One file system that is judged (root, /var, /tmp, … each device once). Sizes in bytes; `available` as statvfs
+    f_bavail."""
 
     path: "str"
     device: "str"
@@ -96,7 +98,8 @@ class Mount(TypedDict):
 
 
 class Module(TypedDict):
-    """A loaded kernel module that matters to GPUs. `version` from /sys/module/NAME/version, empty where there is none."""
+    """A loaded kernel module that matters to GPUs. `version` from /sys/module/NAME/version, empty where there is
+    none."""
 
     name: "str"
     version: "str"
@@ -210,7 +213,8 @@ class GpuProcess(TypedDict):
 
 
 class Gpu(TypedDict):
-    """One GPU as NVML sees it: identity, `values` and `unread` by reading name (`READINGS`; `*` in `unread` is all the rest).
+    """One GPU as NVML sees it: identity, `values` and `unread` by reading name (`READINGS`; `*` in `unread` is all
+    the rest).
 
     Identity is an empty string where it could not be read; a lost GPU keeps its `index` and, where known, its `pci`.
     """
@@ -231,9 +235,10 @@ class KernelEvent(TypedDict):
 
     `usec`: microseconds since boot. `kind`: `xid`, `sxid`, `fallen-off` (no number in the line, counts as Xid 79),
     `gpu-reset`, `driver-load`, `gpu-address` (PCI address → UUID), `nvlink-training`, `api-mismatch`.
-    `pci` is normalised (`dddd:bb:dd.f`, lower case) or empty; `code` is the Xid or SXid, 0 where there is none; `fields` holds
-    what else the line says by name (pid, name, uuid, success, unit, severity, link, intrinfo, error_status, caused_by, action,
-    version, …), as strings; `text` is the line, capped at 400 characters, control characters removed.
+    `pci` is normalised (`dddd:bb:dd.f`, lower case) or empty; `code` is the Xid or SXid, 0 where there is none;
+    `fields` holds what else the line says by name (pid, name, uuid, success, unit, severity, link, intrinfo,
+    error_status, caused_by, action, version, …), as strings; `text` is the line, capped at 400 characters, control
+    characters removed.
     """
 
     usec: "int"
@@ -247,9 +252,9 @@ class KernelEvent(TypedDict):
 class KernelLog(TypedDict):
     """The kernel log of the current boot, from the cursor or from its beginning.
 
-    `source`: `kmsg`, `journal`, `kmsg+journal` or `none`; `gap`: lines may be missing between the cursor (or the boot) and
-    the first line read, and `gap_reason` says why. `unread`: empty, or the reason nothing was read. `cursor` goes into the
-    next request.
+    `source`: `kmsg`, `journal`, `kmsg+journal` or `none`; `gap`: lines may be missing between the cursor (or the
+    boot) and the first line read, and `gap_reason` says why. `unread`: empty, or the reason nothing was read.
+    `cursor` goes into the next request.
     """
 
     type: "str"

@@ -4,6 +4,10 @@ import os
 
 from gigactl.payload import spawn, tree
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Sequence
+
 UNITS = (
     "nvidia-fabricmanager",
     "nvidia-persistenced",
@@ -18,21 +22,22 @@ COMMAND = ("systemctl", "show", "--no-pager", "-p", "Id,LoadState,ActiveState,Su
 _WORDS = {"LoadState": "load", "ActiveState": "active", "SubState": "sub", "UnitFileState": "enabled"}
 
 
-class NotHere(Exception):
+class NotHereError(Exception):
     """systemd does not run here."""
 
 
-def states(root, command=COMMAND, seconds=10.0):
-    """The Service shapes, one per unit asked for. Raises NotHere without systemd, OSError where it does not answer."""
+def states(root: str, command: "Sequence[str]" = COMMAND, seconds: float = 10.0) -> "List[Dict[str, str]]":
+    """The Service shapes, one per unit asked for. Raises NotHereError without systemd, OSError where it does not
+    answer."""
     if not os.path.isdir(tree.join(root, "/run/systemd/system")):
-        raise NotHere("systemd is not running")
-    code, data = spawn.run(tuple(command) + tuple(unit + ".service" for unit in UNITS), seconds)
+        raise NotHereError("systemd is not running")
+    code, data = spawn.run((*command, *[unit + ".service" for unit in UNITS]), seconds)
     if code is None:
         raise OSError("systemctl did not answer")
     return parse(data.decode("utf-8", "replace"))
 
 
-def parse(text):
+def parse(text: str) -> "List[Dict[str, str]]":
     """Blocks of `Key=value` lines, one block per unit, as `systemctl show` prints them."""
     found = []
     for block in text.split("\n\n"):

@@ -1,12 +1,17 @@
-"""Runs one short command and keeps its output, without importing subprocess (8 ms of every probe). It dies with its caller."""
+"""Runs one short command and keeps its output, without importing subprocess (8 ms of every probe). It dies with its
+caller."""
 
 import os
 import select
 import signal
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, List, Optional, Sequence, Tuple
 
-def die_with_parent(parent):
+
+def die_with_parent(parent: int) -> None:
     """In a fresh child: be killed when `parent` ends, and end now if it already has."""
     try:
         import ctypes
@@ -18,11 +23,13 @@ def die_with_parent(parent):
         os._exit(1)
 
 
-def run(argv, seconds, limit=1 << 20, accept=None):
+def run(
+    argv: "Sequence[str]", seconds: float, limit: int = 1 << 20, accept: "Optional[Callable[[bytes], bool]]" = None
+) -> "Tuple[Optional[int], bytes]":
     """Run `argv` and return (exit code, stdout up to `limit` bytes); the code is None when it was cut short.
 
-    Cut short: the time was up, the limit was reached, or `accept(chunk)` said False. stdin and stderr are /dev/null.
-    Raises OSError when the program cannot be started.
+    Cut short: the time was up, the limit was reached, or `accept(chunk)` said False. stdin and stderr are
+    /dev/null. Raises OSError when the program cannot be started.
     """
     program = _find(argv[0])
     inlet, outlet = os.pipe()
@@ -39,7 +46,7 @@ def run(argv, seconds, limit=1 << 20, accept=None):
     return (os.WEXITSTATUS(status) if whole and os.WIFEXITED(status) else None), data
 
 
-def _find(name):
+def _find(name: str) -> str:
     if "/" in name:
         return name
     for place in ("/usr/bin", "/bin", "/usr/sbin", "/sbin"):
@@ -49,7 +56,7 @@ def _find(name):
     raise FileNotFoundError(2, "no such program", name)
 
 
-def _exec(program, argv, outlet, parent):
+def _exec(program: str, argv: "Sequence[str]", outlet: int, parent: int) -> None:
     try:
         die_with_parent(parent)
         null = os.open(os.devnull, os.O_RDWR)
@@ -57,16 +64,18 @@ def _exec(program, argv, outlet, parent):
         os.dup2(outlet, 1)
         os.dup2(null, 2)
         # the caller's locale must not change what is parsed, nor its environment what is run
-        os.execve(program, argv, {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"})
+        os.execve(program, list(argv), {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"})
     finally:
         os._exit(127)
 
 
-def _gather(inlet, seconds, limit, accept):
+def _gather(
+    inlet: int, seconds: float, limit: int, accept: "Optional[Callable[[bytes], bool]]"
+) -> "Tuple[bytes, bool]":
     end = time.monotonic() + seconds
     poller = select.poll()
     poller.register(inlet, select.POLLIN)
-    parts = []
+    parts: "List[bytes]" = []
     while limit > 0:
         left = end - time.monotonic()
         if left <= 0 or not poller.poll(left * 1000):
@@ -81,7 +90,7 @@ def _gather(inlet, seconds, limit, accept):
     return b"".join(parts), False
 
 
-def _ended(pid):
+def _ended(pid: int) -> int:
     """The wait status of a child that closed its output; one that goes on for 50 ms after that is killed."""
     for _ in range(10):
         done, status = os.waitpid(pid, os.WNOHANG)

@@ -1,9 +1,14 @@
-"""Reading small files below a root: `/` on a host, a recorded tree in tests. Nothing here raises for what is not there."""
+"""Reading small files below a root: `/` on a host, a recorded tree in tests. Nothing here raises for what is not
+there."""
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, List, Optional
 
-def read(root, path, limit=65536):
+
+def read(root: str, path: str, limit: int = 65536) -> str:
     """The text of a file without surrounding white space; an empty string where it cannot be read."""
     try:
         fd = os.open(join(root, path), os.O_RDONLY | os.O_CLOEXEC)
@@ -24,7 +29,7 @@ def read(root, path, limit=65536):
         os.close(fd)
 
 
-def read_bytes(root, path, count):
+def read_bytes(root: str, path: str, count: int) -> "Optional[bytes]":
     """The first `count` bytes of a file in one read; None where it cannot be read."""
     try:
         fd = os.open(join(root, path), os.O_RDONLY | os.O_CLOEXEC)
@@ -38,7 +43,7 @@ def read_bytes(root, path, count):
         os.close(fd)
 
 
-def names(root, path):
+def names(root: str, path: str) -> "List[str]":
     """Names in a directory, sorted; empty where it cannot be listed."""
     try:
         return sorted(os.listdir(join(root, path)))
@@ -46,12 +51,12 @@ def names(root, path):
         return []
 
 
-def join(root, path):
+def join(root: str, path: str) -> str:
     """`path` (absolute) below `root`."""
     return path if root == "/" else root.rstrip("/") + path
 
 
-def link_name(root, path):
+def link_name(root: str, path: str) -> str:
     """The last part of what a symbolic link points to; an empty string where there is no link."""
     try:
         return os.path.basename(os.readlink(join(root, path)))
@@ -59,7 +64,7 @@ def link_name(root, path):
         return ""
 
 
-def number(text, default=0):
+def number(text: str, default: "Any" = 0) -> "Any":
     """The leading decimal number of a text (`16`, `32.0 GT/s PCIe`, `400 Gb/sec (4X NDR)`), or the default."""
     head = text.split(" ", 1)[0]
     try:

@@ -7,6 +7,14 @@ import time
 
 from gigactl.payload import child as children
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Collection, Optional
+
+    Begin = Callable[[str, float], None]
+    Report = Callable[[str, Any], None]
+    Work = Callable[[Begin, Report], None]
+
 GRACE = 1.0  # seconds a killed child may take to be gone; past it, it sits in the kernel and cannot be killed
 
 
@@ -16,159 +24,158 @@ class Plan:
     name = "gigactl"
     finished = False  # set by the plan when it turns out that there is nothing to do
 
-    def ready(self):
+    def ready(self) -> bool:
         """Whether a child may start now; called again until it may."""
         return True
 
-    def keep(self):
+    def keep(self) -> "Collection[int]":
         """File descriptors the child holds on to."""
         return ()
 
-    def work(self, begin, report):
+    def work(self, begin: "Begin", report: "Report") -> None:
         """In the child."""
         raise NotImplementedError
 
-    def heard(self, kind, value):
+    def heard(self, kind: str, value: "Any") -> None:
         """A message of the child."""
         raise NotImplementedError
 
-    def interrupted(self, step, why):
+    def interrupted(self, step: str, why: str) -> bool:
         """The child ended in this step (`timed-out`, or `failed: …`). True: another child goes on with what is left."""
         raise NotImplementedError
 
-    def stuck(self, step, pid):
+    def stuck(self, step: str, pid: int) -> None:
         """The child cannot be killed. No other one is started."""
         raise NotImplementedError
 
-    def over(self):
+    def over(self) -> None:
         """Nothing more will be heard."""
 
 
 class Watch:
     """One plan being carried out. `kill` and `clock` are injected so that a test can have a child that does not die."""
 
-    def __init__(self, plan, kill=children.kill, clock=time.monotonic):
+    def __init__(
+        self, plan: Plan, kill: "Callable[[int], None]" = children.kill, clock: "Callable[[], float]" = time.monotonic
+    ) -> None:
         self._plan = plan
         self._kill = kill
         self._clock = clock
-        self._child = None
+        self._child: "Optional[children.Child]" = None
         self._seen = (-1, 0.0)
-        self._killed_at = None
+        self._killed_at: "Optional[float]" = None
         self.done = False
 
-    def inlet(self):
+    def inlet(self) -> int:
         """What to poll for; -1 while there is no child."""
         return -1 if self._child is None else self._child.inlet
 
-    def step(self):
+    def step(self) -> None:
         """Look once: hear, time, kill, reap, go on. Never blocks."""
         if self.done:
             return
-        if self._child is None:
-            if not self._plan.ready():
-                if self._plan.finished:
-                    self._finish()
-                return
-            self._child = children.Child(self._plan.work, self._plan.name, self._plan.keep())
-            self._seen, self._killed_at = (-1, self._clock()), None
-        ended = self._hear()
+        child = self._child or self._started()
+        if child is None:
+            return
+        ended = self._hear(child)
         if self._child is None:
             return
-        if ended:
-            self._settle()
+        if ended and (self._killed_at is not None or child.reaped()):
+            self._await_death(child)
+        elif ended:
+            self._end(child)  # it closed its pipe without a last word and goes on
         elif self._killed_at is not None:
-            self._await_death()
-        elif self._overdue():
-            self._killed_at = self._clock()
-            self._kill(self._child.pid)
+            self._await_death(child)
+        elif self._overdue(child):
+            self._end(child)
 
-    def _hear(self):
-        """Take in messages; True when the child is through or its pipe is at its end."""
-        messages, ended = self._child.messages()
+    def _started(self) -> "Optional[children.Child]":
+        if not self._plan.ready():
+            if self._plan.finished:
+                self._finish()
+            return None
+        self._seen, self._killed_at = (-1, self._clock()), None
+        self._child = children.Child(self._plan.work, self._plan.name, self._plan.keep())
+        return self._child
+
+    def _hear(self, child: "children.Child") -> bool:
+        """Take in messages, the last word included; True when the pipe is at its end without one."""
+        messages, ended = child.messages()
         for kind, value in messages:
             if kind == "over":
                 self._finish()
                 return False
             if kind == "error":
-                self._retire(value)
+                self._retire(child, "failed: " + value)
                 return False
             self._plan.heard(kind, value)
-        return ended and not self.done
+        return ended
 
-    def _overdue(self):
-        count, seconds, _ = self._child.progress()
+    def _overdue(self, child: "children.Child") -> bool:
+        count, seconds, _ = child.progress()
         now = self._clock()
         if count != self._seen[0]:
             self._seen = (count, now)
         return count > 0 and now - self._seen[1] > seconds
 
-    def _settle(self):
-        """The pipe is closed without a last word: it was killed, by us or by a fault of its own."""
-        if not self._child.reaped():
-            if self._killed_at is None:
-                self._killed_at = self._clock()
-                self._kill(self._child.pid)
-            self._await_death()
-            return
-        status = self._child.status
-        ours = self._killed_at is not None
-        self._retire("timed-out" if ours else "failed: the reader ended by signal %d" % (status & 127), ours)
+    def _end(self, child: "children.Child") -> None:
+        self._killed_at = self._clock()
+        self._kill(child.pid)
 
-    def _await_death(self):
-        if self._child.reaped():
-            self._settle()
-        elif self._clock() - self._killed_at > GRACE:
-            _, _, step = self._child.progress()
-            self._plan.stuck(step, self._child.pid)
+    def _await_death(self, child: "children.Child") -> None:
+        if child.reaped():
+            ours = self._killed_at is not None
+            self._retire(child, "timed-out" if ours else "failed: the reader ended by signal %d" % child.signal())
+        elif self._killed_at is not None and self._clock() - self._killed_at > GRACE:
+            _, _, step = child.progress()
+            self._plan.stuck(step, child.pid)
             self._finish()
 
-    def _retire(self, why, ours=False):
-        _, _, step = self._child.progress()
+    def _retire(self, child: "children.Child", why: str) -> None:
+        _, _, step = child.progress()
         self._drop()
-        if not self._plan.interrupted(step, why if ours or why.startswith("failed") else "failed: " + why):
+        if not self._plan.interrupted(step, why):
             self._finish()
 
-    def _finish(self):
+    def _finish(self) -> None:
         self._drop()
         self.done = True
         self._plan.over()
 
-    def _drop(self):
+    def _drop(self) -> None:
         if self._child is not None:
-            if not self._child.reaped():
-                _reap_soon(self._child)
+            _reap_soon(self._child)
             self._child.close()
             self._child = None
 
-    def kill(self):
+    def kill(self) -> None:
         """Kill the child, if there is one, without waiting for it."""
         if self._child is not None:
             self._kill(self._child.pid)
 
-    def stop(self):
+    def stop(self) -> None:
         """The probe's time is up: kill, give it its moment, and let the plan say what was left."""
+        child = self._child
+        if child is not None:
+            self._hear(child)
         if self.done:
             return
-        if self._child is not None:
-            self._hear()
-        if self._child is not None:
-            _, _, step = self._child.progress()
-            pid = self._child.pid
-            self._kill(pid)
+        if child is not None and self._child is child:
+            _, _, step = child.progress()
+            self._kill(child.pid)
             end = self._clock() + GRACE
-            while not self._child.reaped() and self._clock() < end:
+            while not child.reaped() and self._clock() < end:
                 time.sleep(0.01)
-            if self._child.reaped():
+            if child.reaped():
                 self._plan.interrupted(step, "timed-out")
             else:
-                self._plan.stuck(step, pid)
+                self._plan.stuck(step, child.pid)
         self._finish()
 
 
-def _reap_soon(child):
-    """Wait for one that has said its last word; it only has to leave. Killed if it does not (20 ms)."""
+def _reap_soon(child: "children.Child") -> None:
+    """Wait 20 ms for one that has said its last word; it only has to leave. It holds nothing of the caller's."""
     for _ in range(20):
         if child.reaped():
             return
         time.sleep(0.001)
-    children.kill(child.pid)

@@ -21,8 +21,9 @@ _NOT_SHIPPED = frozenset(
 
 # Tried in this order, each only until one runs our loader: `python3`, RHEL 8's own, then by version, newest first.
 _PYTHONS = ("python3", "/usr/libexec/platform-python", *(f"python3.{minor}" for minor in range(14, 5, -1)))
-# No newline and no single quote, so that any login shell passes it on. The loader says 97 when its Python is too old; 2 is
-# Python 2 refusing -I; 126 and 127 are a name on the PATH with nothing behind it. None of them has touched stdin.
+# No newline and no single quote, so that any login shell passes it on. The loader says 97 when its Python is too old;
+# 2 is Python 2 refusing -I; 126 and 127 are a name on the PATH with nothing behind it. None of them has touched
+# stdin.
 _FIND = (
     "PATH=$PATH:/usr/local/bin:/usr/bin:/bin; "
     f"for p in {' '.join(_PYTHONS)}; do "
@@ -35,7 +36,8 @@ _FIND = (
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """`data` goes over the wire (zlib); `digest` is the SHA-256 of what it unpacks to, so the compressor does not matter."""
+    """`data` goes over the wire (zlib); `digest` is the SHA-256 of what it unpacks to, so the compressor does not
+    matter."""
 
     digest: str
     data: bytes

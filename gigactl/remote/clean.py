@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from gigactl.errors import ReplyInvalid
 from gigactl.inventory.model import Host
 from gigactl.remote.bundle import PLACES
-from gigactl.transport.base import Become, Connection, Deadline, Exec, Stream
+from gigactl.remote.heard import Heard
+from gigactl.transport.base import Become, Connection, Deadline, Exec
 from gigactl.transport.dialogue import Effect
 
 # `--` and the test for a real directory: a link somebody planted there is removed, not followed
@@ -40,13 +41,9 @@ class Clean:
     async def speak(self, host: Host, connection: Connection, deadline: Deadline) -> AsyncIterator[Removed]:
         become = self.become or (Become(host.become) if host.become else None)
         asked = Exec(("sh", "-c", _SCRIPT, "gigactl", *self.places), become=become, limit_bytes=1 << 16)
-        output = {Stream.STDOUT: b"", Stream.STDERR: b""}
-        async with connection.start(asked, deadline) as process:
-            async for stream, chunk in process.chunks():
-                output[stream] += chunk
-            ended = await process.exit()
-        if ended.code != 0:
-            said = " ".join(output[Stream.STDERR].decode("utf-8", "replace").split())
-            raise ReplyInvalid(f"could not remove everything: {said[:300]}")
-        paths = output[Stream.STDOUT].decode("utf-8", "replace").splitlines()
+        heard = Heard(1 << 16)
+        await heard.all_of(connection, asked, deadline)
+        if heard.code != 0:
+            raise ReplyInvalid(f"could not remove everything ({heard.how}): {heard.complaint}")
+        paths = heard.stdout.decode("utf-8", "replace").splitlines()
         yield Removed(tuple(path for path in paths if path.isprintable()))

@@ -1,4 +1,5 @@
-"""The probe as a dialogue: one exec once the payload is on the host, two to bring it there, nvidia-smi where no Python is."""
+"""The probe as a dialogue: one exec once the payload is on the host, two to bring it there, nvidia-smi where no
+Python is."""
 
 from __future__ import annotations
 
@@ -11,24 +12,25 @@ from gigactl.errors import ConnectionLost, DeadlineExceeded, ReplyInvalid
 from gigactl.inventory.model import Host
 from gigactl.payload.schema import PROTOCOL, KernelCursor, ProbeRequest, Snapshot
 from gigactl.remote.bundle import PLACES, command, probe_bundle
+from gigactl.remote.heard import Heard
 from gigactl.remote.reply import LIMIT_BYTES, Assembly
 from gigactl.remote.smi import without_python
-from gigactl.transport.base import Become, Connection, Deadline, Exec, Stream
+from gigactl.transport.base import Become, Connection, Deadline, Exec
 from gigactl.transport.dialogue import Effect
 
 ENTRY = "gigactl.payload.probe"
 # what the host's own deadline leaves for its last lines to reach us: a tenth of what is left, within these bounds
 _WAY_BACK = (0.5, 3.0)
-_STDERR_KEPT = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """One look at a host: yields exactly one Snapshot.
 
-    `cursors`: where an earlier look at a host's kernel log ended, by host name. `become` None: what the inventory names for
-    the host. `reading_deadline_s`: seconds one NVML reading or section of facts may take; real ones take milliseconds, a
-    GPU's first handle without persistence mode seconds (the payload allows for that). Raises HostError.
+    `cursors`: where an earlier look at a host's kernel log ended, by host name. `become` None: what the inventory
+    names for the host. `reading_deadline_s`: seconds one NVML reading or section of facts may take; real ones take
+    milliseconds, a GPU's first handle without persistence mode seconds (the payload allows for that). Raises
+    HostError.
     """
 
     become: Become | None = None
@@ -64,25 +66,17 @@ class Probe:
             become=become,
             limit_bytes=LIMIT_BYTES,
         )
-        assembly, errors, how = Assembly(), b"", ""
+        assembly = Assembly()
+        heard = Heard(take=assembly.feed)
         try:
-            async with connection.start(asked, deadline) as process:
-                async for stream, chunk in process.chunks():
-                    if stream is Stream.STDOUT:
-                        assembly.feed(chunk)
-                    else:
-                        errors = (errors + chunk)[:_STDERR_KEPT]
-                ended = await process.exit()
-                how = f"exit code {ended.code}" if ended.signal is None else f"signal {ended.signal}"
+            await heard.all_of(connection, asked, deadline)
         except (ConnectionLost, DeadlineExceeded):
             # what came before a cut is still true
             if not assembly.worth_keeping:
                 raise
-        if not (assembly.worth_keeping or (assembly.asked and not (carried and assembly.asked == "need-bundle"))):
-            said = " ".join(errors.decode("utf-8", "replace").split())[:300]
-            raise ReplyInvalid(
-                f"the probe ended ({how}) {'after its greeting' if assembly.begun else 'without a word'}: {said}"
-            )
+        if not (assembly.worth_keeping or assembly.asked == "no-python" or (assembly.asked and not carried)):
+            said = "after its greeting" if assembly.begun else "without a word"
+            raise ReplyInvalid(f"the probe ended {said} ({heard.how}): {heard.complaint}")
         return assembly
 
     def _request(self, host: Host, deadline: Deadline) -> ProbeRequest:

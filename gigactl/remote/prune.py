@@ -1,6 +1,7 @@
 """Cuts pynvml.py down to what the payload uses: importing all of it costs a host 50 ms per probe, the part 5.
 
-Statements are kept whole and unchanged, with the licence header; a test compares each kept function with the original's.
+Statements are kept whole and unchanged, with the licence header; a test compares each kept function with the
+original's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _BY_REFLECTION = "NVML_ERROR_"
 
 
 def pruned(source: str, users: Iterable[str]) -> str:
-    """The statements of `source` that `users` (modules that import it as N) need, themselves or through others."""
+    """The statements of `source` that `users` (modules that import it as nv) need, themselves or through others."""
     tree = ast.parse(source)
     definitions: dict[str, list[ast.stmt]] = defaultdict(list)
     wanted = {name for user in users for name in _names_used(user)}
@@ -41,7 +42,7 @@ def pruned(source: str, users: Iterable[str]) -> str:
 
 def _names_used(user: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(user)):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "N":
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "nv":
             yield node.attr
 
 

@@ -1,17 +1,32 @@
-"""The probe of a host without Python: one shell script, nvidia-smi's XML and the kernel's own files, in the same snapshot shape."""
+"""The probe of a host without Python: one shell script, nvidia-smi's XML and the kernel's own files, in the same
+snapshot shape."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
+import msgspec
+
 from gigactl.errors import ConnectionLost, DeadlineExceeded, ReplyInvalid
 from gigactl.payload import facts, kernel_log, mounts, tree
 from gigactl.payload.kernel_lines import pci_address
 from gigactl.payload.protocol import printable
-from gigactl.payload.schema import SNAPSHOT_SCHEMA, Driver, Facts, Gpu, KernelCursor, KernelLog, Mount, PciGpu, Snapshot
+from gigactl.payload.schema import (
+    SNAPSHOT_SCHEMA,
+    Driver,
+    Facts,
+    Gpu,
+    KernelCursor,
+    KernelLog,
+    Mount,
+    OsFacts,
+    PciGpu,
+    Snapshot,
+)
 from gigactl.remote import smi_xml
-from gigactl.transport.base import Become, Connection, Deadline, Exec, Stream
+from gigactl.remote.heard import Heard
+from gigactl.transport.base import Become, Connection, Deadline, Exec
 
 LIMIT_BYTES = 6 << 20
 _MARK = "@@gigactl "
@@ -54,16 +69,13 @@ async def without_python(
     """
     left = deadline.remaining()
     argv = ("sh", "-c", SCRIPT, "gigactl", f"{max(left - 8, 2):.0f}", " ".join(facts.MODULES))
-    output = b""
+    heard = Heard(LIMIT_BYTES)
     try:
-        async with connection.start(Exec(argv, become=become, limit_bytes=LIMIT_BYTES), deadline) as process:
-            async for stream, chunk in process.chunks():
-                if stream is Stream.STDOUT:
-                    output += chunk
-            await process.exit()
+        await heard.all_of(connection, Exec(argv, become=become, limit_bytes=LIMIT_BYTES), deadline)
     except (ConnectionLost, DeadlineExceeded):
-        if f"{_MARK}smi\n".encode() not in output:
+        if f"{_MARK}smi\n".encode() not in heard.stdout:
             raise
+    output = bytes(heard.stdout)
     return assemble(output, cursor, left - deadline.remaining())
 
 
@@ -110,7 +122,7 @@ def _facts(said: Mapping[str, str]) -> Facts:
         "boot_id": _line(said, "boot_id"),
         "machine_id": _line(said, "machine_id"),
         "uptime_s": tree.number(_line(said, "uptime"), 0.0),
-        "os": facts.release(printable_lines(said.get("os", "")), _line(said, "kernel"), _line(said, "arch")),
+        "os": _os(said),
         "cpu": {"model": "", "sockets": 0, "threads": 0},
         "memory_bytes": memory.get("MemTotal", 0),
         "memory_available_bytes": memory.get("MemAvailable", 0),
@@ -132,8 +144,13 @@ def _facts(said: Mapping[str, str]) -> Facts:
         "pci_gpus": pci,
         "ports": [],
         "fabric": {"nvswitches": switches, "nvlink5": False},
-        "unread": {name: "not-read: no python3 on the host" for name in ("cpu", "services", "ports")},
+        "unread": dict.fromkeys(("cpu", "services", "ports"), "not-read: no python3 on the host"),
     }
+
+
+def _os(said: Mapping[str, str]) -> OsFacts:
+    read = facts.release(printable_lines(said.get("os", "")), _line(said, "kernel"), _line(said, "arch"))
+    return msgspec.convert(read, OsFacts)
 
 
 def _line(said: Mapping[str, str], name: str) -> str:
@@ -252,8 +269,8 @@ def _unlisted(text: str, known: list[Gpu]) -> list[Gpu]:
             seen.add(address)
             lost = "lost" in rest.lower()
             found.append({
-                "type": "gpu", "index": len(known) + len(found), "uuid": "", "serial": "", "pci": address, "name": "", "values": {},
-                "unread": {"*": "lost" if lost else "failed: " + printable(line, 120)}, "processes": [],
+                "type": "gpu", "index": len(known) + len(found), "uuid": "", "serial": "", "pci": address, "name": "",
+                "values": {}, "unread": {"*": "lost" if lost else "failed: " + printable(line, 120)}, "processes": [],
             })  # fmt: skip
     return found
 
@@ -261,4 +278,4 @@ def _unlisted(text: str, known: list[Gpu]) -> list[Gpu]:
 def _kernel(said: Mapping[str, str], cursor: KernelCursor | None) -> KernelLog:
     boot_id = _line(said, "boot_id")
     after = cursor["usec"] if cursor is not None and cursor["boot_id"] == boot_id else -1
-    return kernel_log.from_lines(boot_id, after, said.get("kmsg", ""))
+    return msgspec.convert(kernel_log.from_lines(boot_id, after, said.get("kmsg", "")), KernelLog)

@@ -1,7 +1,8 @@
-"""Reads `nvidia-smi -q -x` into the shape of a GPU line: tolerant of branches that rename things, of cut and hostile text.
+"""Reads `nvidia-smi -q -x` into the shape of a GPU line: tolerant of branches that rename things, of cut and hostile
+text.
 
-Element names as branches 525 to 570 write them. The program's output is not a stable interface (its man page), hence only
-the fallback for hosts without Python.
+Element names as branches 525 to 570 write them. The program's output is not a stable interface (its man page), hence
+only the fallback for hosts without Python.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import cast
 from xml.etree import ElementTree
 
 from gigactl.payload.kernel_lines import pci_address
@@ -43,11 +45,11 @@ def parse(data: bytes) -> Log:
     end = text.find("</nvidia_smi_log>")
     if start < 0:
         return log
-    puller = ElementTree.XMLPullParser(events=("start", "end"))
+    puller: ElementTree.XMLPullParser[ElementTree.Element] = ElementTree.XMLPullParser(events=("start", "end"))
     puller.feed(text[start : end + len("</nvidia_smi_log>")] if end >= 0 else text[start:])
     depth = 0
     try:
-        for event, element in _events(puller):
+        for event, element in cast("Iterator[tuple[str, ElementTree.Element]]", puller.read_events()):
             depth += 1 if event == "start" else -1
             if event == "end" and depth == 1:
                 _top(element, log)
@@ -55,12 +57,6 @@ def parse(data: bytes) -> Log:
     except ElementTree.ParseError:
         log.whole = False  # what was whole before the broken place is kept
     return log
-
-
-def _events(puller: ElementTree.XMLPullParser) -> Iterator[tuple[str, ElementTree.Element]]:
-    for event, element in puller.read_events():
-        if isinstance(element, ElementTree.Element):
-            yield event, element
 
 
 def _top(element: ElementTree.Element, log: Log) -> None:
@@ -104,7 +100,8 @@ def gpu(element: ElementTree.Element, index: int) -> Gpu:
 
 
 def why_not(said: str) -> str:
-    """The reason a text of nvidia-smi's stands for, or an empty string where it is a value (`[N/A]` and `N/A` both occur)."""
+    """The reason a text of nvidia-smi's stands for, or an empty string where it is a value (`[N/A]` and `N/A` both
+    occur)."""
     plain = said.strip("[] ").lower()
     for start, reason in _REASONS:
         if plain.startswith(start):
@@ -306,11 +303,10 @@ def _clock_reasons(element: ElementTree.Element) -> int | None:
     for word in ("event", "throttle"):
         group = element.find(f"clocks_{word}_reasons")
         if group is not None:
-            mask = 0
-            for names, bit in _REASON_BITS:
-                if any(_text(group.find(f"clocks_{word}_reason_{name}")) == "Active" for name in names):
-                    mask |= bit
-            return mask
+            start = f"clocks_{word}_reason_"
+            return sum(
+                bit for names, bit in _REASON_BITS if any(_text(group.find(start + name)) == "Active" for name in names)
+            )
     return None
 
 
