@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gigactl.errors import UsageError
-from gigactl.results import Judgement, Severity, Verdict
+from gigactl.results import Judgement, Severity, Status, Verdict
 
 DONE = 0
 BUG = 1
@@ -82,3 +82,10 @@ def of_health(judgements: Sequence[Judgement], fail_on: Severity | None, lost_ok
     if not lost_ok.allows(lost, len(judgements)):
         codes.append(LOST)
     return first(codes)
+
+
+def of_host(status: Status) -> int:
+    """Not having reached a host is 6; having reached it without a known or good end is 5."""
+    if status in {Status.OK, Status.CHANGED}:
+        return DONE
+    return LOST if status in {Status.UNREACHABLE, Status.SKIPPED} else FAILED

@@ -90,7 +90,7 @@ class _Run:
             async with live(session, lambda width: self._progress(session.world.clock() - began, width)):
                 await self._collect(arrivals)
         self._show(session.world.clock() - began)
-        return exits.first([*interrupt.codes, *(_code(one.status) for one in self.said.values())])
+        return exits.first([*interrupt.codes, *(exits.of_host(one.status) for one in self.said.values())])
 
     async def _collect(self, arrivals: Arrivals[ShellReply]) -> None:
         replies: dict[str, ShellReply] = {}
@@ -145,10 +145,3 @@ def _said(ended: Ended, reply: ShellReply | None) -> Said:
         ended.failure,
         ended.seconds,
     )
-
-
-def _code(status: Status) -> int:
-    """Not having reached a host is 6; having reached it without a known or good end is 5."""
-    if status is Status.OK:
-        return exits.DONE
-    return exits.LOST if status in {Status.UNREACHABLE, Status.SKIPPED} else exits.FAILED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +14,10 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from gigactl.inventory.model import Host
     from gigactl.transport.base import Transport
+
+
+_COLUMNS = 80
+"""Of a terminal that does not say: what they have had since the VT100."""
 
 
 def _now() -> datetime:
@@ -55,11 +58,13 @@ class World:
         """Columns of the terminal behind the stream; None for a pipe or a file."""
         if not self.terminal(stream):
             return None
+        said = self.environ.get("COLUMNS", "")
+        if said.isdecimal() and int(said):
+            return int(said)
         try:
-            columns = os.get_terminal_size(stream.fileno()).columns
+            return os.get_terminal_size(stream.fileno()).columns or _COLUMNS
         except (OSError, ValueError):
-            columns = 0
-        return columns or shutil.get_terminal_size().columns
+            return _COLUMNS
 
     def colour(self, stream: TextIO) -> bool:
         """https://no-color.org: set and not empty, whatever its value."""

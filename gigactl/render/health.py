@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gigactl.render.problems import counts, in_words, problems, table
 from gigactl.render.table import Screen, draw, painted
 from gigactl.render.text import count, one_line, seconds
-from gigactl.results import Severity, Verdict
+from gigactl.results import Verdict
 from gigactl.sweep.look import HostLook
 
 
@@ -15,6 +15,7 @@ def screen(looks: Sequence[HostLook], took: float, on: Screen, *, verbose: bool 
     """The table (left out when there is nothing to say) and the last line."""
     lines = problems(looks, verbose=verbose)
     text = draw(table(lines), on) + "\n" if lines else ""
+    text += "".join(f"hint: {one_line(hint)}\n" for hint in _hints(looks))
     worst = min((look.judgement.verdict for look in looks), key=lambda verdict: verdict.rank, default=Verdict.OK)
     return text + painted(last_line(looks, took, verbose=verbose), worst.value, on) + "\n"
 
@@ -28,19 +29,15 @@ def last_line(looks: Sequence[HostLook], took: float, *, verbose: bool = False) 
     """`16 hosts: 11 ok, 2 warning, 3 critical · 9.2 s · worst: gpu003 GPU 5: fell off the bus`."""
     numbers = counts(looks)
     parts = [f"{count(numbers['hosts'], 'host')}: {in_words(numbers)}", seconds(took)]
-    hidden = 0 if verbose else _information(looks)
+    lines = problems(looks, verbose=False)
+    hidden = 0 if verbose else len(problems(looks, verbose=True)) - len(lines)
     if hidden:
         parts.append(f"{count(hidden, 'note')} not shown (-v)")
-    lines = [line for line in problems(looks, verbose=False) if line.key.label != "info"]
     if lines:
         parts.append(f"worst: {one_line(lines[0].places)}: {one_line(lines[0].key.summary)}")
     return " · ".join(parts)
 
 
-def _information(looks: Sequence[HostLook]) -> int:
-    """How many findings of information, and readings that need not be there, are not shown."""
-    return sum(
-        sum(finding.severity is Severity.INFO for finding in look.judgement.findings)
-        + sum(not missing.required for missing in look.judgement.not_measured)
-        for look in looks
-    )
+def _hints(looks: Sequence[HostLook]) -> Iterable[str]:
+    """What to do about hosts that could not be reached, each once."""
+    return dict.fromkeys(look.failure.hint for look in looks if look.failure is not None and look.failure.hint)

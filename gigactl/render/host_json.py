@@ -15,7 +15,7 @@ SCHEMA = "gigactl.host/1"
 
 
 def document(seen: Sequence[Seen], at: datetime) -> str:
-    """The keys of a host in `gigactl.health/1`, and beside them `snapshot` and `expected` (null where there is none)."""
+    """The keys of a host in `gigactl.health/1`, and beside them `snapshot` and `expected` (null where none)."""
     return encode({"schema": SCHEMA, "at": instant(at), "hosts": [_host(one) for one in seen]})
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gigactl.health.absent import IDS as NO_SNAPSHOT
 from gigactl.inventory.ranges import fold
 from gigactl.render.table import Column, Row, Table
 from gigactl.render.text import listed, one_line
@@ -107,19 +108,25 @@ def gpu_name(gpu: GpuRef | None) -> str:
 
 
 def _of_host(look: HostLook, *, verbose: bool) -> Iterable[tuple[Key, str]]:
-    for finding in look.judgement.findings:
-        if verbose or finding.severity is not Severity.INFO:
-            label = _label(look.judgement.verdict, finding)
+    judgement = look.judgement
+    for finding in judgement.findings:
+        label = _label(judgement.verdict, finding)
+        if verbose or label != Severity.INFO.value:
             yield Key(label, finding.id, finding.summary, finding.when, finding.remedy), gpu_name(finding.gpu)
-    for missing in look.judgement.not_measured:
+    for missing in judgement.not_measured:
         if verbose or missing.required:
             label = "unknown" if missing.required else "info"
             yield Key(label, missing.rule, not_measured(missing), When.NONE, ()), gpu_name(missing.gpu)
+    if look.probe is None and not judgement.findings:
+        yield Key(judgement.verdict.value, "-", "; ".join(judgement.notes), When.NONE, ()), ""
 
 
 def _label(verdict: Verdict, finding: Finding) -> str:
-    """What is lost is not called sick: an unreachable host's findings say unreachable, one in maintenance likewise."""
-    if verdict in {Verdict.UNREACHABLE, Verdict.MAINTENANCE} and finding.severity is not Severity.INFO:
+    """What is lost is not called sick, and not hidden as information either; what is in maintenance likewise."""
+    informs = finding.severity is Severity.INFO
+    if verdict is Verdict.UNREACHABLE or (verdict is Verdict.MAINTENANCE and not informs):
+        return verdict.value
+    if verdict is Verdict.UNKNOWN and finding.id in NO_SNAPSHOT:
         return verdict.value
     return finding.severity.value
 

@@ -128,7 +128,7 @@ async def sweep(
 ) -> AsyncIterator[Looks]:
     """Look at `hosts` by `probe` (`remote.probe.Probe`).
 
-    Memory is bounded by the window and what stays of each host (its judgement, features of at most 2 KB), not by snapshots.
+    Memory is bounded by the window and what stays of each host: its judgement, features of at most 2 KB.
     """
     async with engine.run(hosts, probe, limits) as arrivals:
         yield Looks(arrivals, {host.name: host for host in hosts}, standards, on_snapshot)

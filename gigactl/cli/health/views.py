@@ -21,6 +21,19 @@ class View(Protocol):
     def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None: ...
 
 
+class NoView:
+    """For who shows the look by other means."""
+
+    def begins(self, at: datetime) -> None:
+        """Not shown."""
+
+    def host(self, look: HostLook) -> None:
+        """Not shown."""
+
+    def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None:
+        """Not shown."""
+
+
 @dataclass(slots=True)
 class TableView:
     """Everything at the end: worst first needs all of it. Healthy and quiet prints nothing."""

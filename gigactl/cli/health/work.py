@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gigactl.cli import exits, loop, reach
 from gigactl.cli.fleet import Fleet, named, selected, setting
-from gigactl.cli.health.views import VIEWS, View
+from gigactl.cli.health.views import VIEWS, NoView, View
 from gigactl.cli.live import live
 from gigactl.cli.session import Session
 from gigactl.errors import UsageError
@@ -58,7 +58,7 @@ def show(session: Session, hosts: Sequence[str], ask: Ask) -> int:
     def keep(host: Host, snapshot: Snapshot, expected: Expectation) -> None:
         kept[host.name] = snapshot, expected
 
-    codes = loop.run(session, lambda interrupt: look.run(None, interrupt, keep))
+    codes = loop.run(session, lambda interrupt: look.run(NoView(), interrupt, keep))
     seen = [Seen(one, *kept.get(one.host, (None, None))) for one in look.in_order()]
     if output == "json":
         session.write(host_json.document(seen, look.at))
@@ -103,26 +103,23 @@ class _Look:
         """In the order of the inventory."""
         return [self.seen[name] for name in self.fleet.names if name in self.seen]
 
-    async def run(self, view: View | None, interrupt: loop.Interrupt, keep: OnSnapshot | None = None) -> list[int]:
+    async def run(self, view: View, interrupt: loop.Interrupt, keep: OnSnapshot | None = None) -> list[int]:
         """Look, compare, show; the exit code of a signal if one came."""
         session = self.session
         began = session.world.clock()
         standards = Standards(self._expecting, self.policy, session.world.now)
-        if view is not None:
-            view.begins(self.at)
+        view.begins(self.at)
         engine = reach.engine(session)
         async with sweep(self.fleet.hosts, engine, self.probe, self.limits, standards, keep) as looks:
             interrupt.stops(looks.stop)
             async with live(session, lambda width: self._progress(session.world.clock() - began, width)):
                 async for look in looks:
                     self.seen[look.host] = look
-                    if view is not None:
-                        view.host(look)
+                    view.host(look)
             more = looks.compared()
         before = self.in_order()
         self.seen = {look.host: with_findings(look, more.get(look.host, ())) for look in before}
-        if view is not None:
-            view.ends(before, self.in_order(), session.world.clock() - began)
+        view.ends(before, self.in_order(), session.world.clock() - began)
         return interrupt.codes
 
     def _expecting(self, host: Host, pci_ids: Collection[str]) -> Expectation:

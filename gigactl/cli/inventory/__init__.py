@@ -98,7 +98,7 @@ def trust(
     return trusting.trust(session, fingerprints, known, replace)
 
 
-@command(app, "clean", takes=(*ON_HOSTS, "output", "dry_run", "yes"))
+@command(app, "clean", takes=(*ON_HOSTS, "dry_run", "yes"))
 def clean(
     session: Session,
     /,
