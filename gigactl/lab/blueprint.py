@@ -107,7 +107,9 @@ def _on_bus(address: str, vendor: int, device: int, kind: int, driver: str, gene
 
 
 def _management_nic() -> PciDevice:
-    """The NIC an NVLink 5 board is managed through; its vital product data is how NVIDIA's own software tells it apart."""
+    """The NIC an NVLink 5 board is managed through; NVIDIA's own software tells it by its vital product data."""
     address = f"0000:{_MANAGEMENT_BUS[0]}:00.0"
     vpd = pci.vital_product_data("NVIDIA ConnectX-7 NVLink management", "SW_MNG")
-    return PciDevice(address, MELLANOX, _CONNECTX7, INFINIBAND_CLASS, "mlx5_core", 5, numa=1, subsystem=(MELLANOX, 0), vpd=vpd)
+    return PciDevice(
+        address, MELLANOX, _CONNECTX7, INFINIBAND_CLASS, "mlx5_core", 5, numa=1, subsystem=(MELLANOX, 0), vpd=vpd
+    )

@@ -22,7 +22,7 @@ _RUN_DIRECTORIES = {"sshd": 0o755, "lock": 0o1777, "user": 0o755, "systemd": 0o7
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Where a host's root overlay is put together: the mount point, and the writable pair that lies on one file system."""
+    """Where a host's root overlay is put together: mount point, and the writable pair on one file system."""
 
     root: Path
     upper: Path

@@ -27,10 +27,12 @@ class Root(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`state`: lines of the NVML state that stand instead of the healthy ones. `links`: width by GPU in sysfs, 0: answers no more.
+    """`state`: lines of the NVML state that stand instead of the healthy ones. `links`: width by GPU in sysfs, 0:
+    answers no more.
 
-    `missing`: GPUs not on the bus. `library`: version of the user-space library installed (empty: the driver's). `log`: lines the
-    kernel writes when it begins. `stuck`: a file system on which writers hang and cannot be killed. `boots`: it begins with a boot.
+    `missing`: GPUs not on the bus. `library`: version of the user-space library installed (empty: the driver's). `log`:
+    lines the kernel writes when it begins. `stuck`: a file system on which writers hang and cannot be killed. `boots`:
+    it begins with a boot.
     """
 
     state: Mapping[str, str] = field(default_factory=dict)

@@ -11,11 +11,9 @@ from gigactl.errors import LabError
 from gigactl.lab.effect import Effect, Reach, Root
 from gigactl.lab.hardware import GpuIdentity
 from gigactl.lab.options import Fault
-from gigactl.lab.stuck import FILE
 from gigactl.lab.xid import xid_lines
 
-STUCK_IN_HOST = "/run/nvidia-lab/stuck"  # where a host sees the file system that hangs
-GPU_IS_LOST, GPU_NOT_FOUND = 15, 6  # nvml.h
+STUCK_FILE = "/run/nvidia-lab/stuck/calls"  # as a host sees it, on the file system that hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +141,14 @@ def _nvml_hang(chosen: Chosen) -> Effect:
     index = chosen.gpu().index
     if chosen.yes("kill"):
         return Effect(state={f"gpu.{index}.hang": "0"})
-    return Effect(state={f"gpu.{index}.block": f"{STUCK_IN_HOST}/{FILE}"}, stuck=True)
+    return Effect(state={f"gpu.{index}.block": STUCK_FILE}, stuck=True)
 
 
 def _readonly_root(_chosen: Chosen) -> Effect:
     return Effect(
         root=Root.READONLY,
         log=(
-            "EXT4-fs error (device nvme0n1p2): ext4_journal_check_start:84: comm systemd-journal: Detected aborted journal",
+            "EXT4-fs error (device nvme0n1p2): ext4_journal_check_start:84: Detected aborted journal",
             "EXT4-fs (nvme0n1p2): Remounting filesystem read-only",
         ),
     )
@@ -158,100 +156,104 @@ def _readonly_root(_chosen: Chosen) -> Effect:
 
 _GPU = {"gpu": "0"}
 
-KINDS: Mapping[str, Kind] = MappingProxyType({
-    "gpu-lost": Kind(
-        "a GPU falls off the bus",
-        "every NVML call on it answers 15 (GPU is lost), its PCI configuration space reads all ff, "
-        "the kernel log has Xid 79 and 'fallen off the bus'",
-        _GPU,
-        _gpu_lost,
-    ),
-    "gpu-missing": Kind(
-        "a GPU that was not there at boot",
-        "not on the PCI bus, NVML counts one less and the others move up; the host boots",
-        _GPU,
-        _gpu_missing,
-    ),
-    "xid": Kind(
-        "the driver reports an error",
-        "the kernel log has the Xid in the driver's words for its code, `count` times",
-        {"code": "31", **_GPU, "count": "1"},
-        _xid,
-    ),
-    "ecc-uncorrectable": Kind(
-        "uncorrectable memory errors since the driver was loaded",
-        "NVML's volatile and aggregate uncorrected counters, in total and for the SRAM",
-        {**_GPU, "count": "2"},
-        _ecc_uncorrectable,
-    ),
-    "row-remap-pending": Kind(
-        "a memory row is to be replaced by the next reset",
-        "NVML's remapped rows: pending, one correctable row; its bank is no longer at its best",
-        _GPU,
-        _row_remap_pending,
-    ),
-    "row-remap-failed": Kind(
-        "a memory row could not be replaced",
-        "NVML's remapped rows: failure, nine uncorrectable rows, a bank without spare rows",
-        _GPU,
-        _row_remap_failed,
-    ),
-    "nvlink-down": Kind(
-        "NVLinks of a GPU are inactive",
-        "NVML's state of the first `links` links",
-        {**_GPU, "links": "1"},
-        _nvlink_down,
-    ),
-    "pcie-width": Kind(
-        "a GPU's PCIe link runs narrow",
-        "NVML's current width; current_link_width and the link status register in sysfs",
-        {**_GPU, "width": "8"},
-        _pcie_width,
-    ),
-    "driver-mismatch": Kind(
-        "the driver was upgraded and not loaded",
-        "libnvidia-ml of another version is installed, NVML init answers 18; the kernel log has 'API mismatch'",
-        {"version": "580.178.04"},
-        _driver_mismatch,
-    ),
-    "nvml-hang": Kind(
-        "the driver does not answer",
-        "each NVML call on the GPU hangs; with kill=no in the kernel, where no signal reaches it, until `clear`",
-        {**_GPU, "kill": "yes"},
-        _nvml_hang,
-    ),
-    "no-python": Kind(
-        "a host without Python",
-        "no interpreter in PATH or any usual place; the host boots",
-        {},
-        lambda _chosen: Effect(python=False, boots=True),
-    ),
-    "readonly-root": Kind(
-        "the root file system went read-only after an error",
-        "/ is read-only, the kernel log says why",
-        {},
-        _readonly_root,
-    ),
-    "disk-full": Kind(
-        "the root file system is full",
-        "/ has no free byte (a crash dump fills it); the host boots",
-        {},
-        lambda _chosen: Effect(root=Root.FULL, boots=True),
-    ),
-    "unreachable": Kind(
-        "no network",
-        "connection attempts get no answer at all",
-        {},
-        lambda _chosen: Effect(reach=Reach.SILENT),
-    ),
-    "refused": Kind("sshd is not running", "connections are refused", {}, lambda _chosen: Effect(reach=Reach.REFUSED)),
-    "ssh-hang": Kind(
-        "sshd accepts and says nothing",
-        "connections are accepted, the SSH banner never comes",
-        {},
-        lambda _chosen: Effect(reach=Reach.MUTE),
-    ),
-})
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "gpu-lost": Kind(
+            "a GPU falls off the bus",
+            "every NVML call on it answers 15 (GPU is lost), its PCI configuration space reads all ff, "
+            "the kernel log has Xid 79 and 'fallen off the bus'",
+            _GPU,
+            _gpu_lost,
+        ),
+        "gpu-missing": Kind(
+            "a GPU that was not there at boot",
+            "not on the PCI bus, NVML counts one less and the others move up; the host boots",
+            _GPU,
+            _gpu_missing,
+        ),
+        "xid": Kind(
+            "the driver reports an error",
+            "the kernel log has the Xid in the driver's words for its code, `count` times",
+            {"code": "31", **_GPU, "count": "1"},
+            _xid,
+        ),
+        "ecc-uncorrectable": Kind(
+            "uncorrectable memory errors since the driver was loaded",
+            "NVML's volatile and aggregate uncorrected counters, in total and for the SRAM",
+            {**_GPU, "count": "2"},
+            _ecc_uncorrectable,
+        ),
+        "row-remap-pending": Kind(
+            "a memory row is to be replaced by the next reset",
+            "NVML's remapped rows: pending, one correctable row; its bank is no longer at its best",
+            _GPU,
+            _row_remap_pending,
+        ),
+        "row-remap-failed": Kind(
+            "a memory row could not be replaced",
+            "NVML's remapped rows: failure, nine uncorrectable rows, a bank without spare rows",
+            _GPU,
+            _row_remap_failed,
+        ),
+        "nvlink-down": Kind(
+            "NVLinks of a GPU are inactive",
+            "NVML's state of the first `links` links",
+            {**_GPU, "links": "1"},
+            _nvlink_down,
+        ),
+        "pcie-width": Kind(
+            "a GPU's PCIe link runs narrow",
+            "NVML's current width; current_link_width and the link status register in sysfs",
+            {**_GPU, "width": "8"},
+            _pcie_width,
+        ),
+        "driver-mismatch": Kind(
+            "the driver was upgraded and not loaded",
+            "libnvidia-ml of another version is installed, NVML init answers 18; the kernel log has 'API mismatch'",
+            {"version": "580.178.04"},
+            _driver_mismatch,
+        ),
+        "nvml-hang": Kind(
+            "the driver does not answer",
+            "each NVML call on the GPU hangs; with kill=no in the kernel, where no signal reaches it, until `clear`",
+            {**_GPU, "kill": "yes"},
+            _nvml_hang,
+        ),
+        "no-python": Kind(
+            "a host without Python",
+            "no interpreter in PATH or any usual place; the host boots",
+            {},
+            lambda _chosen: Effect(python=False, boots=True),
+        ),
+        "readonly-root": Kind(
+            "the root file system went read-only after an error",
+            "/ is read-only, the kernel log says why",
+            {},
+            _readonly_root,
+        ),
+        "disk-full": Kind(
+            "the root file system is full",
+            "/ has no free byte (a crash dump fills it); the host boots",
+            {},
+            lambda _chosen: Effect(root=Root.FULL, boots=True),
+        ),
+        "unreachable": Kind(
+            "no network",
+            "connection attempts get no answer at all",
+            {},
+            lambda _chosen: Effect(reach=Reach.SILENT),
+        ),
+        "refused": Kind(
+            "sshd is not running", "connections are refused", {}, lambda _chosen: Effect(reach=Reach.REFUSED)
+        ),
+        "ssh-hang": Kind(
+            "sshd accepts and says nothing",
+            "connections are accepted, the SSH banner never comes",
+            {},
+            lambda _chosen: Effect(reach=Reach.MUTE),
+        ),
+    }
+)
 
 
 def choose(kind: str, given: Mapping[str, str]) -> Fault:

@@ -1,4 +1,6 @@
-"""The rehearsal fleet's verbs: up, status, fault, clear, freeze, down. Each is one call; the fleet lives on without the caller."""
+"""The rehearsal fleet's verbs: up, status, fault, clear, freeze, down. Each is one call; the fleet lives on without the
+caller.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def status(directory: Path) -> LabStatus:
 
 
 def fault(directory: Path, names: Sequence[str], kind: str, options: Mapping[str, str]) -> None:
-    """Give these hosts a fault (`gigactl.lab.faults.KINDS`) more; it shows when this returns. On all of them or on none."""
+    """Give these hosts a fault (`gigactl.lab.faults.KINDS`) more; it shows when this returns. On all of them or on
+    none.
+    """
     ask(_layout(directory), Request("fault", tuple(names), kind, dict(options)))
 
 
@@ -87,7 +91,7 @@ def freeze(directory: Path, on: bool) -> None:
 
 
 def down(directory: Path) -> None:
-    """Take the fleet away: no process, mount, loop device or file is left, whatever state it was in. Twice is well too."""
+    """Take the fleet away: no process, mount, loop device or file is left, whatever state it was in."""
     tools.require_root()
     layout = _layout(directory)
     if layout.dir.exists() and not layout.record.exists() and any(layout.dir.iterdir()):
@@ -189,9 +193,15 @@ def _check_answers(layout: Layout, hosts: Sequence[HostStatus]) -> None:
         except OSError as error:
             raise LabError(f"{host.name} does not answer on {host.address}:{host.port}: {error}") from error
     first = hosts[0]
-    command = [tools.find("ssh"), "-F", "none", "-i", str(layout.identity), "-p", str(first.port),
-               "-o", f"UserKnownHostsFile={layout.known_hosts}", "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes",
-               "-o", "IdentitiesOnly=yes", f"root@{first.address}", "hostname"]  # fmt: skip
+    options = [
+        f"UserKnownHostsFile={layout.known_hosts}",
+        "StrictHostKeyChecking=yes",
+        "BatchMode=yes",
+        "IdentitiesOnly=yes",
+    ]
+    command = [tools.find("ssh"), "-F", "none", "-i", str(layout.identity), "-p", str(first.port)]
+    command += [part for option in options for part in ("-o", option)]
+    command += [f"root@{first.address}", "hostname"]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ANSWER_S * 3, check=False
     )

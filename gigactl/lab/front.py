@@ -77,7 +77,9 @@ class Front:
 
 
 def _drop_everything(listening: socket.socket) -> None:
-    """The kernel drops each packet for this socket: whoever connects hears nothing, as from a host that lost its network."""
+    """The kernel drops each packet for this socket: whoever connects hears nothing, as from a host that lost its
+    network.
+    """
     program = ctypes.create_string_buffer(_DROP_ALL, len(_DROP_ALL))
     head = struct.pack("HxxxxxxQ" if struct.calcsize("P") == 8 else "HxxL", 1, ctypes.addressof(program))
     listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, head)

@@ -26,7 +26,8 @@ def identities(state: str) -> tuple[GpuIdentity, ...]:
         if match := _GPU_KEY.fullmatch(line):
             found.setdefault(int(match[1]), {})[match[2]] = match[3]
     return tuple(
-        GpuIdentity(index, _short(names["pci"]), names["uuid"], names["serial"]) for index, names in sorted(found.items())
+        GpuIdentity(index, _short(names["pci"]), names["uuid"], names["serial"])
+        for index, names in sorted(found.items())
     )
 
 

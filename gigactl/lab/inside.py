@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from gigactl.errors import LabError
 from gigactl.lab.layers import LIBRARY, library_directory
+from gigactl.lab.tree import remove
 
 STATE = "run/nvidia-lab/state"
 KERNEL_LOG = "dev/kmsg"
@@ -43,18 +45,35 @@ class Inside:
         finally:
             os.close(descriptor)
 
+    def remove(self, path: str) -> None:
+        """A file, link or directory and all below it."""
+        remove(self._root / path)
+
     def install_library(self, library: Path, version: str) -> None:
         """Another version of libnvidia-ml in place of the one there, as a package upgrade leaves it."""
         directory = self._root / library_directory()
-        target = directory / f"{LIBRARY}.{version}"
+        target, link = directory / f"{LIBRARY}.{version}", directory / f"{LIBRARY}.1"
         if target.exists():
             return
-        target.write_bytes(library.read_bytes())
-        link = directory / f"{LIBRARY}.1"
+        partial = directory / f".{target.name}.new"
+        try:
+            partial.write_bytes(library.read_bytes())
+            partial.rename(target)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
         old = os.readlink(link)
         link.unlink()
         link.symlink_to(target.name)
         (directory / old).unlink()
+
+    def fill(self, path: str) -> None:
+        """A file that takes every byte that is left."""
+        target = self._root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("ab") as file:
+            for step in (1 << 20, 1 << 12):
+                _grow(file.fileno(), step)
 
     def graft(self, source: Path, target: str) -> None:
         """Show a mount of the supervisor inside the host."""
@@ -62,7 +81,7 @@ class Inside:
             self._labhost_does("graft", str(source), target)
 
     def make_readonly(self) -> bool:
-        """The root file system takes no writes any more; False where a process in the host has a file open for writing."""
+        """The root file system takes no writes any more; False where a process has a file open for writing."""
         return self._labhost_does("readonly") == 0
 
     def _labhost_does(self, verb: str, *arguments: str) -> int:
@@ -71,3 +90,13 @@ class Inside:
         if done.returncode not in {0, _BUSY}:
             raise LabError(f"{verb}: {done.stderr.strip()}")
         return done.returncode
+
+
+def _grow(descriptor: int, step: int) -> None:
+    """Until there is no space for `step` bytes more."""
+    try:
+        while True:
+            os.posix_fallocate(descriptor, os.fstat(descriptor).st_size, step)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise

@@ -1,4 +1,6 @@
-"""Keys of a lab: one for the people who use it, one for each host. All Ed25519, made in this process (1,000 in a second)."""
+"""Keys of a lab: one for the people who use it, one for each host. All Ed25519, made in this process (1,000 in a
+second).
+"""
 
 from __future__ import annotations
 

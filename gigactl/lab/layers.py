@@ -1,15 +1,17 @@
 """What all hosts of a lab share, laid down once in memory: the layer above this machine's root, /sys, /proc's files.
 
-Layers are on a tmpfs of their own, in the supervisor's mount namespace: overlayfs refuses a lower layer that lies inside another.
+Layers are on a tmpfs of their own, in the supervisor's mount namespace: overlayfs refuses a lower layer that lies
+inside another.
 """
 
 from __future__ import annotations
 
 import platform
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from gigactl.errors import LabError
 from gigactl.lab.fixtures.accounts import accounts, own_homes
@@ -20,12 +22,19 @@ from gigactl.lab.tree import Tree
 
 _TRIPLETS = {"x86_64": "x86_64-linux-gnu", "aarch64": "aarch64-linux-gnu"}
 LIBRARY = "libnvidia-ml.so"
-# of this machine, and not of a host: people's files, its logs, what other software keeps there
-_MASKED = {"root": 0o700, "home": 0o755, "tmp": 0o1777, "var/tmp": 0o1777, "var/log": 0o755, "var/lib/apt/lists": 0o755,
-           "var/lib/gigactl": 0o755, "run": 0o755, "dev": 0o755}  # fmt: skip
+# of this machine, and not of a host: people's files, its logs, what other software keeps there; with the mode of what
+# a host has instead
+_MASKED = {
+    "root": 0o700, "home": 0o755, "tmp": 0o1777, "media": 0o755, "mnt": 0o755, "srv": 0o755, "run": 0o755, "dev": 0o755,
+    "var/tmp": 0o1777, "var/log": 0o755, "var/lib/apt/lists": 0o755, "var/lib/gigactl": 0o755,
+}  # fmt: skip
+# the Filesystem Hierarchy Standard, and what distributions add at the top
+_TOP_LEVEL = re.compile(r"bin|boot|dev|etc|home|lib\w*|media|mnt|nix|opt|proc|root|run|sbin|srv|sys|tmp|usr|var")
 # every place an interpreter is looked for or commonly stands
 _PYTHON_PLACES = ("usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin", "usr/libexec", "opt/bin")
 _PYTHONS = ("python*", "pypy*", "platform-python*")
+_DMESG = Path(__file__).parent / "fixtures" / "dmesg.sh"
+_REAL_DMESG = "usr/lib/gigactl-lab/dmesg"
 # as NVIDIA's packages name the GSP firmware; its content is read by no one but the driver
 _FIRMWARE = ("gsp_ga10x.bin", "gsp_tu10x.bin")
 
@@ -53,20 +62,32 @@ def library_directory() -> str:
     return f"usr/lib/{_TRIPLETS[kind]}"
 
 
-def base(driver: str, public_key: str, masked: Sequence[str], *, fabric_manager: bool) -> Tree:
+def base(
+    driver: str, public_key: str, masked: Sequence[str], *, fabric_manager: bool, machine: Path = Path("/")
+) -> Tree:
     """The layer right above this machine's root."""
-    tree = accounts(public_key)
+    tree = accounts(public_key, machine)
     for path, mode in _MASKED.items():
         tree.mask(path, mode)
-    for path in masked:
-        if not any(path.startswith(f"/{hidden}/") for hidden in _MASKED):
-            tree.hide(path.lstrip("/"))
+    for path in _alien(masked, machine):
+        tree.hide(path)
     tree.add(services(units(fabric_manager=fabric_manager)))
+    tree.file("usr/bin/dmesg", _DMESG.read_bytes(), 0o755)
     for name in _FIRMWARE:
         tree.file(f"usr/lib/firmware/nvidia/{driver}/{name}", b"\x7fELF lab\n")
     for name in ("wtmp", "btmp", "lastlog"):
         tree.file(f"var/log/{name}", b"", 0o664)
     return tree
+
+
+def _alien(masked: Sequence[str], machine: Path) -> Iterator[str]:
+    """What no host has: top-level directories that only this machine has, and the paths given, unless hidden so."""
+    hidden = {*_MASKED, *(path.name for path in machine.iterdir() if not _TOP_LEVEL.fullmatch(path.name))}
+    yield from sorted(hidden - set(_MASKED))
+    for path in masked:
+        relative = PurePath(path).relative_to("/")
+        if not hidden & {str(relative), *map(str, relative.parents)}:
+            yield str(relative)
 
 
 def no_python(machine: Path = Path("/")) -> Tree:
@@ -98,6 +119,7 @@ def add_software(layers: Layers, driver: str, library: Path, nvidia_smi: str) ->
         target = layers.base / "usr/bin/nvidia-smi"
         shutil.copyfile(nvidia_smi, target)
         target.chmod(0o755)
+    shutil.copy("/usr/bin/dmesg", layers.base / _REAL_DMESG)
     own_homes(layers.base)
 
 
@@ -106,7 +128,17 @@ def run_ldconfig(layers: Layers, scratch: Path) -> None:
     upper, work, merged = (scratch / name for name in ("upper", "work", "merged"))
     for path in (upper, work, merged):
         path.mkdir(parents=True)
-    run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={layers.base}:/,upperdir={upper},workdir={work}", str(merged)])
+    run(
+        [
+            "mount",
+            "-t",
+            "overlay",
+            "overlay",
+            "-o",
+            f"lowerdir={layers.base}:/,upperdir={upper},workdir={work}",
+            str(merged),
+        ]
+    )
     try:
         run(["chroot", str(merged), "/sbin/ldconfig"])
     finally:

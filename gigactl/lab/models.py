@@ -17,9 +17,11 @@ class ServerModel:
 
 
 # machine types: Lenovo Press LP1909 (SR680a V3), LP1910 (SR685a V3), LP1611 (SR675 V3), LP2128 (SR650a V4)
-MODELS: Mapping[str, ServerModel] = MappingProxyType({
-    "sr680a-v3": ServerModel("ThinkSystem SR680a V3", "7DHECTO1WW", "h200"),
-    "sr685a-v3": ServerModel("ThinkSystem SR685a V3", "7DHCCTO1WW", "h100"),
-    "sr675-v3": ServerModel("ThinkSystem SR675 V3", "7D9QCTO1WW", "h100"),
-    "sr650a-v4": ServerModel("ThinkSystem SR650a V4", "7DGCCTO1WW", "h200"),
-})
+MODELS: Mapping[str, ServerModel] = MappingProxyType(
+    {
+        "sr680a-v3": ServerModel("ThinkSystem SR680a V3", "7DHECTO1WW", "h200"),
+        "sr685a-v3": ServerModel("ThinkSystem SR685a V3", "7DHCCTO1WW", "h100"),
+        "sr675-v3": ServerModel("ThinkSystem SR675 V3", "7D9QCTO1WW", "h100"),
+        "sr650a-v4": ServerModel("ThinkSystem SR650a V4", "7DGCCTO1WW", "h200"),
+    }
+)

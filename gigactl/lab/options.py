@@ -21,9 +21,10 @@ _DIRECTORY = re.compile(r"[A-Za-z0-9_./+@=-]+")
 class LabOptions:
     """What `lab up` is asked for.
 
-    `dir`: where the fleet lives, made by `up` and removed by `down`. `gpus`: per host. `model`: a server model the lab knows
-    (`gigactl.lab.models.MODELS`); `board`: `h100`, `h200`, `b200`, `a100`, … (empty: the model's usual one). `driver`: the
-    version loaded on every host. Hosts are called `prefix` and a number of at least three digits. `port`: where sshd answers.
+    `dir`: where the fleet lives, made by `up` and removed by `down`. `gpus`: per host. `model`: a server model the lab
+    knows (`gigactl.lab.models.MODELS`); `board`: `h100`, `h200`, `b200`, `a100`, … (empty: the model's usual one).
+    `driver`: the version loaded on every host. Hosts are called `prefix` and a number of at least three digits. `port`:
+    where sshd answers.
     """
 
     dir: Path

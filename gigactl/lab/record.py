@@ -17,7 +17,9 @@ RECORD = "lab.json"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What `up` decided once and everything later relies on. `nvidia_smi` is empty where there is none, then `reason` says why."""
+    """What `up` decided once and everything later relies on. `nvidia_smi` is empty where there is none, then `reason`
+    says why.
+    """
 
     version: int
     options: LabOptions

@@ -37,17 +37,19 @@ def _address(number: int, block: int) -> str:
 
 def inventory(options: LabOptions, block: int) -> str:
     """The fleet as an inventory document; paths in it are relative to its own directory."""
-    return "".join([
-        f"# a rehearsal fleet of {options.hosts} hosts; taken away by: gigactl lab down --dir {options.dir}\n",
-        "version: 1\n",
-        "defaults:\n",
-        f"  ssh: {{user: root, port: {options.port}, identity_file: id_ed25519, known_hosts: known_hosts}}\n",
-        "  scheduler: none\n",
-        "hosts:\n",
-        *_racks(options, block),
-        "groups:\n",
-        f'  lab: {{vars: {{driver: "{options.driver}"}}}}\n',
-    ])
+    return "".join(
+        [
+            f"# a rehearsal fleet of {options.hosts} hosts; taken away by: gigactl lab down --dir {options.dir}\n",
+            "version: 1\n",
+            "defaults:\n",
+            f"  ssh: {{user: root, port: {options.port}, identity_file: id_ed25519, known_hosts: known_hosts}}\n",
+            "  scheduler: none\n",
+            "hosts:\n",
+            *_racks(options, block),
+            "groups:\n",
+            f'  lab: {{vars: {{driver: "{options.driver}"}}}}\n',
+        ]
+    )
 
 
 def _racks(options: LabOptions, block: int) -> Iterator[str]:

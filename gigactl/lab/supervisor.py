@@ -1,7 +1,8 @@
-"""The process that holds a lab: makes its hosts, owns their SSH ports, does what the command line asks. `python -m` this module.
+"""The process that holds a lab: makes its hosts, owns their SSH ports, does what the command line asks. `python -m`
+this module.
 
-Runs in a session and a mount namespace of its own, so that it survives the command line and takes its mounts with it when it
-dies; it is the parent of every host's PID 1, and they end when it does.
+Runs in a session and a mount namespace of its own, so that it survives the command line and takes its mounts with it
+when it dies; it is the parent of every host's PID 1, and they end when it does.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from gigactl.lab.blueprint import Blueprint
 from gigactl.lab.control import Reply, Request
 from gigactl.lab.effect import Reach
 from gigactl.lab.faults import choose
-from gigactl.lab.host import LabHost
 from gigactl.lab.keys import known_host, make_key, write_key
+from gigactl.lab.labhost import LabHost
 from gigactl.lab.record import Layout, Record
 from gigactl.lab.tools import run
 

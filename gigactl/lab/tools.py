@@ -25,6 +25,7 @@ TOOLS = {
     "mkfs.ext4": "e2fsprogs",
     "ldconfig": "libc-bin",
     "chroot": "coreutils",
+    "dmesg": "util-linux",
 }
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SOURCE = Path(__file__).parent / "host" / "labhost.c"
@@ -101,7 +102,9 @@ def build_labhost(cache: Path) -> Path:
     if done.returncode != 0:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise LabError(f"gcc could not compile labhost.c: {done.stderr.strip()[-500:]}", hint="apt-get install gcc libc6-dev")
+        raise LabError(
+            f"gcc could not compile labhost.c: {done.stderr.strip()[-500:]}", hint="apt-get install gcc libc6-dev"
+        )
     partial.rename(target)
     return target
 

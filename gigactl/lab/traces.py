@@ -1,7 +1,8 @@
 """Everything a lab may have left on this machine, found by its directory alone, and taken away.
 
-Works without the supervisor's help: after kill -9 of everything, after an `up` that was cut in the middle. Nothing is touched
-that does not carry the lab's directory: in a process's environment, in a mount it sees, in a loop device's backing file.
+Works without the supervisor's help: after kill -9 of everything, after an `up` that was cut in the middle. Nothing is
+touched that does not carry the lab's directory: in a process's environment, in a mount it sees, in a loop device's
+backing file.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gigactl.errors import LabError
+from gigactl.lab.image import SUFFIX, thaw_device
 from gigactl.lab.record import MARK
-from gigactl.lab.stuck import IMAGE, thaw_device
 from gigactl.lab.tools import run
 
 _PATIENCE_S = 20.0
@@ -86,7 +87,7 @@ def _loops(lab: Path) -> Iterator[str]:
     for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
         with suppress(OSError):
             file = backing.read_text(encoding="utf-8").strip().removesuffix(" (deleted)")
-            if file.startswith(f"{lab}/") and file.endswith(f"/{IMAGE}"):
+            if file.startswith(f"{lab}/") and file.endswith(SUFFIX):
                 yield f"/dev/{backing.parts[3]}"
 
 

@@ -1,6 +1,8 @@
-"""A file system on which writers hang in the kernel and cannot be killed, until it is released: a frozen ext4 image.
+"""A small ext4 file system in a file: can be full to the last byte, or frozen so that writers hang and cannot be
+killed.
 
-Stands in for a driver that no longer answers: the process is in state D, SIGKILL waits with it.
+A process that writes to a frozen file system is in state D, as one in a driver that no longer answers: SIGKILL waits
+with it.
 """
 
 from __future__ import annotations
@@ -13,26 +15,27 @@ from pathlib import Path
 from gigactl.lab.tools import run
 
 _FIFREEZE, _FITHAW = 0xC0045877, 0xC0045878  # linux/fs.h
-_BYTES = 1 << 20
-IMAGE = "stuck.img"  # this name below a lab's directory marks a loop device as the lab's
-FILE = "calls"
+SUFFIX = ".img"  # of the backing file; with the lab's directory it tells the lab's loop devices from others
 
 
-class StuckFileSystem:
-    """One image, mounted below a host's directory. Every method may be called in any state, again and again."""
+class Image:
+    """One image, mounted beside its file. Every method may be called in any state, again and again."""
 
-    def __init__(self, directory: Path) -> None:
-        self.image = directory / IMAGE
-        self.mountpoint = directory / "stuck"
+    def __init__(self, directory: Path, name: str, size: int) -> None:
+        self.file = directory / f"{name}{SUFFIX}"
+        self.mountpoint = directory / name
+        self._size = size
 
     def make(self) -> None:
-        """Make and mount it, with an empty file in it, and freeze it."""
+        """Make it (sparse: it takes what is written) and mount it, unless it is mounted already."""
+        if self.mountpoint.is_mount():
+            return
         self.mountpoint.mkdir(exist_ok=True)
-        with self.image.open("wb") as file:
-            file.truncate(_BYTES)
-        run(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", str(self.image)])
-        run(["mount", "-o", "loop,noatime", str(self.image), str(self.mountpoint)])
-        (self.mountpoint / FILE).touch()
+        with self.file.open("wb") as file:
+            file.truncate(self._size)
+        # no journal and no blocks kept for root: full is full
+        run(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-m", "0", "-E", "lazy_itable_init=0", str(self.file)])
+        run(["mount", "-o", "loop,noatime", str(self.file), str(self.mountpoint)])
 
     def freeze(self) -> None:
         """From now on writers hang."""
@@ -45,10 +48,10 @@ class StuckFileSystem:
 
     def remove(self) -> None:
         """Unmount and delete it; whoever sits in it must be gone."""
-        self.thaw()
         if self.mountpoint.is_mount():
+            self.thaw()
             run(["umount", str(self.mountpoint)])
-        self.image.unlink(missing_ok=True)
+        self.file.unlink(missing_ok=True)
 
 
 def _control(path: Path, request: int) -> None:
@@ -64,7 +67,9 @@ def _control(path: Path, request: int) -> None:
 
 
 def thaw_device(device: str, mountpoint: Path) -> None:
-    """Release a frozen image whose every mount has gone: mounted once more it is the same file system, and can be thawed."""
+    """Release a frozen image whose every mount has gone: mounted once more it is the same file system, and can be
+    thawed.
+    """
     mountpoint.mkdir(parents=True, exist_ok=True)
     run(["mount", "-t", "ext4", device, str(mountpoint)])
     try:

@@ -5,34 +5,33 @@ from __future__ import annotations
 import os
 import select
 import selectors
-import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import PurePath
 
 from gigactl.errors import LabError
 from gigactl.lab.blueprint import Blueprint
 from gigactl.lab.bootplan import Content, Disk, boot_plan
 from gigactl.lab.effect import Effect, Reach, Root, merge
-from gigactl.lab.faults import STUCK_IN_HOST, Target, effect
+from gigactl.lab.faults import STUCK_FILE, Target, effect
 from gigactl.lab.fixtures import dmi, kernel_log, pci
 from gigactl.lab.fixtures.kernel_log import ERROR, UPTIME_AT_START, Line
 from gigactl.lab.front import Front
 from gigactl.lab.hardware import identities, without
+from gigactl.lab.image import Image
 from gigactl.lab.inside import KERNEL_LOG, STATE, Inside
 from gigactl.lab.keys import write_key
 from gigactl.lab.layers import LIBRARY, library_directory
 from gigactl.lab.options import Fault, HostStatus
 from gigactl.lab.roster import Place
-from gigactl.lab.stuck import StuckFileSystem
 from gigactl.lab.tools import run
 from gigactl.lab.tree import remove
 
 _STOP_S = 20.0  # a killed host is gone within milliseconds
-_FULL_BYTES = 16 << 20  # the memory that a full disk takes
+_STUCK_BYTES, _FULL_BYTES = 1 << 20, 256 << 20  # sparse: what is full takes no space of this machine
 _BALLAST = "var/crash/vmcore"
 
 
@@ -50,9 +49,12 @@ class LabHost:
         self._channel: socket.socket | None = None
         self._booted = 0.0
         self._lines = 0
-        self._stuck = StuckFileSystem(self._directory)
+        self._stuck = Image(self._directory, "stuck", _STUCK_BYTES)
+        self._full = Image(self._directory, "full", _FULL_BYTES)
         gpus = identities(blueprint.state(place.name, {}))
-        self._target = Target(gpus, blueprint.board.nvlinks, blueprint.board.pcie_width, blueprint.record.options.driver)
+        self._target = Target(
+            gpus, blueprint.board.nvlinks, blueprint.board.pcie_width, blueprint.record.options.driver
+        )
 
     # --- what is asked of it
 
@@ -69,12 +71,17 @@ class LabHost:
         """Add a fault; it shows at once."""
         change = self.effect(fault)
         self.faults.append(fault)
-        if change.boots or not self.pid:
-            self.stop()
-            self.boot()
-        else:
-            self._log(change.log)
-            self._settle()
+        try:
+            if change.boots or not self.pid or not self._settle():
+                self.stop()
+                self.boot()
+            else:
+                self._log(change.log)
+        except (OSError, LabError) as error:
+            self.faults.remove(fault)
+            if not self.pid:
+                self.boot()
+            raise LabError(f"{self.place.name}: {fault} cannot be done with the faults it has ({error})") from error
 
     def clear(self) -> None:
         """No fault any more: a fresh boot, and nothing that a fault left on the disk."""
@@ -133,8 +140,7 @@ class LabHost:
             _kill(self.pid, self.place.name)
         self.ended()
         self._stuck.remove()
-        if self._full.is_mount():
-            run(["umount", str(self._full)])
+        self._full.remove()
 
     def ended(self) -> None:
         """Its PID 1 is gone."""
@@ -174,47 +180,38 @@ class LabHost:
         )
 
     def _disk(self, change: Effect) -> Disk:
-        root = self._directory / "root"
+        """Where it writes: its directory, or a disk that can be full, with everything it has written so far."""
         if change.root is not Root.FULL:
-            return Disk(root, self._directory / "upper", self._directory / "work")
-        self._fill()
-        return Disk(root, self._full / "upper", self._full / "work")
+            return Disk(self._directory / "root", self._directory / "upper", self._directory / "work")
+        self._full.make()
+        upper, work = self._full.mountpoint / "upper", self._full.mountpoint / "work"
+        run(["cp", "-a", "-T", str(self._directory / "upper"), str(upper)])
+        work.mkdir()
+        return Disk(self._directory / "root", upper, work)
 
-    @property
-    def _full(self) -> Path:
-        return self._directory / "full"
-
-    def _fill(self) -> None:
-        """A small disk with everything the host has written so far, and a crash dump in all the space that is left."""
-        self._full.mkdir(exist_ok=True)
-        run(["mount", "-t", "tmpfs", "-o", f"size={_FULL_BYTES}", "tmpfs", str(self._full)])
-        run(["cp", "-a", str(self._directory / "upper"), str(self._full / "upper")])
-        (self._full / "work").mkdir()
-        ballast = self._full / "upper" / _BALLAST
-        ballast.parent.mkdir(parents=True, exist_ok=True)
-        with ballast.open("wb") as file:
-            free = shutil.disk_usage(self._full).free
-            os.posix_fallocate(file.fileno(), 0, free)
-
-    def _settle(self) -> None:
-        """Make the running host show what its faults are; doing it again changes nothing."""
+    def _settle(self) -> bool:
+        """Make the running host show what its faults are; doing it again changes nothing. False: it takes a boot."""
         change, inside = self._condition(), self._inside()
         inside.replace(STATE, self._state(change))
         for gpu, device in zip(self._target.gpus, self._blueprint.gpus, strict=True):
-            if gpu.index in change.links and gpu.index not in change.missing:
+            if gpu.index in change.missing:
+                inside.remove(f"sys/bus/pci/devices/{device.address}")
+                inside.remove(f"sys/bus/pci/drivers/{device.driver}/{device.address}")
+                inside.remove(f"sys/{device.directory}")
+            elif gpu.index in change.links:
                 inside.overwrite(f"sys/{device.directory}", pci.link_files(device, change.links[gpu.index]))
         if change.library:
             inside.install_library(self._blueprint.library(change.library), change.library)
         if change.stuck:
             self._stuck.make()
-            inside.graft(self._stuck.mountpoint, STUCK_IN_HOST)
+            (self._stuck.mountpoint / PurePath(STUCK_FILE).name).touch()
+            inside.graft(self._stuck.mountpoint, str(PurePath(STUCK_FILE).parent))
             self._stuck.freeze()
-        if change.root is Root.READONLY and not inside.make_readonly():
-            self.stop()
-            self.boot()
-            return
+        if change.root is Root.FULL:
+            inside.fill(_BALLAST)
         if change.reach is not self.front.reach:
             self.front.open(change.reach)
+        return change.root is not Root.READONLY or inside.make_readonly()
 
     def _log(self, texts: Iterable[str]) -> None:
         usec = int((time.monotonic() - self._booted + UPTIME_AT_START) * 1_000_000)
