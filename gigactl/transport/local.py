@@ -133,13 +133,13 @@ class _LocalPipe:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        _close(self._process)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), _GONE_S)
-        _close(self._process)
 
 
 def _close(process: asyncio.subprocess.Process) -> None:
-    # what a grandchild holds open is not waited for; asyncio offers no public way to close all three pipes
+    # unread output keeps asyncio's wait() from returning, and it offers no public way to close the pipes
     transport = getattr(process, "_transport", None)
     if isinstance(transport, asyncio.SubprocessTransport):
         transport.close()

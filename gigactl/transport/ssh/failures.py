@@ -83,7 +83,7 @@ def lost(where: str, error: Exception | None) -> ConnectionLost:
 
 def key_file(path: str, error: Exception) -> str:
     """Why a private key cannot be used."""
-    if isinstance(error, paramiko.PasswordRequiredException) or "encrypted" in str(error):
+    if isinstance(error, paramiko.PasswordRequiredException) or "password" in str(error).lower():
         return f"{path} is encrypted (add it to an agent: ssh-add {path})"
     if isinstance(error, OSError):
         return f"{path}: {error.strerror or error}"

@@ -445,6 +445,14 @@ class Wire(paramiko.Transport):
     def _log(self, level: int, msg: str | list[str], *args: object) -> None:
         """paramiko logs every packet; formatting that is a tenth of a connection's cost."""
 
+    def _check_banner(self) -> None:
+        try:
+            super()._check_banner()  # type: ignore[misc]  # not in the stubs
+        except paramiko.SSHException as error:
+            if isinstance(error.__context__, EOFError | OSError):
+                raise error.__context__ from None  # hung up: sshd does that when it is busy
+            raise
+
     def _verify_key(self, host_key: bytes, sig: bytes) -> None:
         if not self._hello.accepts(host_key):
             raise HostKeyRejected(host_key)
@@ -504,20 +512,17 @@ def _call_all(notices: list[tuple[Callable[..., None], tuple[Any, ...]]]) -> Non
 
 
 class Agent(paramiko.Agent):
-    """An ssh-agent shared by many connections: one question at a time."""
+    """An ssh-agent shared by many connections: a socket per question, so that none waits for another's."""
 
     def __init__(self, path: str) -> None:
         paramiko.agent.AgentSSH.__init__(self)  # Agent's own takes the path from the environment
-        self._one_at_a_time = threading.Lock()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._socket.connect(path)
-            self._connect(self._socket)  # type: ignore[attr-defined]  # not in the stubs
-        except BaseException:
-            self._socket.close()
-            raise
+        self._path = path
+        self._connect(None)  # type: ignore[attr-defined]  # not in the stubs; asks for the keys
 
-    def _send_message(self, msg: Message) -> tuple[int, Message]:
-        with self._one_at_a_time:
-            answer: tuple[int, Message] = super()._send_message(msg)  # type: ignore[misc]  # not in the stubs
+    def _send_message(self, msg: Message | bytes) -> tuple[int, Message]:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.connect(self._path)
+            asking: Any = paramiko.agent.AgentSSH()
+            asking._conn = connection
+            answer: tuple[int, Message] = asking._send_message(msg)
             return answer

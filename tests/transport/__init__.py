@@ -1,0 +1,1 @@
+"""Transports: real sshd on loopback, this host, scripts."""
