@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
+from gigactl.documents import did_you_mean
 from gigactl.errors import UsageError
 from gigactl.health.tables import Ask, definitions, nvlink5, sxids, xids
 from gigactl.health.xid import NVLINK5, STATES_RECOVERY, row_ask
@@ -47,8 +47,7 @@ def explain(finding_id: str) -> Explanation:
         return _xid(code) if coded["kind"] == "XID" else _sxid(code)
     definition = definitions().get(name)
     if definition is None:
-        close = difflib.get_close_matches(name, all_ids(), n=1)
-        raise UsageError(f"no finding is called {finding_id!r}", hint=f"did you mean {close[0]}?" if close else None)
+        raise UsageError(f"no finding is called {finding_id!r}", hint=did_you_mean(name, all_ids()))
     return Explanation(
         id=name,
         title=definition.title,

@@ -60,16 +60,19 @@ def fold(view: View, findings: Sequence[Finding]) -> list[Finding]:
     kept = list(findings)
     for twin in TWINS:
         for cause in [finding for finding in kept if finding.id == twin.cause]:
-            taken = [
-                other
-                for other in kept
-                if other.id in twin.others and other != cause and twin.concerns(view, cause, other)
-            ]
-            if taken:
-                kept = [
-                    _taking(cause, taken, twin.replaces) if one is cause else one for one in kept if one not in taken
-                ]
+            kept = _fold_twins(view, twin, cause, kept)
     return _fold_stated(kept)
+
+
+def _fold_twins(view: View, twin: Twin, cause: Finding, findings: Sequence[Finding]) -> list[Finding]:
+    """A twin graver than its cause (the policy may say so) is not hidden under it."""
+    taken = [
+        other
+        for other in findings
+        if other.id in twin.others and other.severity.rank <= cause.severity.rank and twin.concerns(view, cause, other)
+    ]
+    kept = [one for one in findings if one not in taken]
+    return [_taking(cause, taken, twin.replaces) if one is cause else one for one in kept] if taken else kept
 
 
 def _taking(cause: Finding, taken: Sequence[Finding], replaces: bool) -> Finding:
@@ -79,7 +82,6 @@ def _taking(cause: Finding, taken: Sequence[Finding], replaces: bool) -> Finding
     together = (cause, *taken)
     return replace(
         cause,
-        severity=max((one.severity for one in together), key=lambda severity: severity.rank),
         when=max((one.when for one in together), key=lambda when: when.rank),
         remedy=smallest_cover(remedy for one in together for remedy in one.remedy),
         folded=names,

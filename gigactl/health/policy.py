@@ -3,7 +3,6 @@ checked whole."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from gigactl.documents import Document, convert, read_document
+from gigactl.documents import Document, convert, did_you_mean, read_document
 from gigactl.errors import InvalidDocument, Problem
 from gigactl.health.tables import Ask, Threshold, definitions, thresholds
 from gigactl.results import Remedy, Severity, When
@@ -86,28 +85,22 @@ def load_policy(path: Path) -> Policy:
 
 
 def _problems(document: Document, file: _PolicyFile) -> Iterator[Problem]:
-    def problem(what: str, suggestion: str, *path: str) -> Problem:
-        return Problem(str(document.path), document.line(*path), what, suggestion)
-
     if file.version != 1:
-        yield problem(f"version {file.version} is not known", "version: 1", "version")
+        yield document.problem(("version",), f"version {file.version} is not known", "version: 1")
     for name, override in file.findings.items():
+        place = ("findings", name)
         if name not in definitions() and not _CODED.fullmatch(name):
-            yield problem(f"no finding is called {name!r}", _nearest(name, definitions()), "findings", name)
+            yield document.problem(place, f"no finding is called `{name}`", did_you_mean(name, definitions()))
         if override.expires is not None and not override.reason:
-            yield problem(f"{name} expires without a reason", "say why in `reason:`", "findings", name)
+            yield document.problem(place, f"`{name}` expires and does not say why", "add `reason:`")
     for name, value in file.thresholds.items():
+        place = ("thresholds", name)
         known = thresholds().get(name)
         if known is None:
-            yield problem(f"there is no threshold {name!r}", _nearest(name, thresholds()), "thresholds", name)
+            yield document.problem(place, f"there is no threshold `{name}`", did_you_mean(name, thresholds()))
         elif not known.low <= value <= known.high:
-            yield problem(f"{name}: {value:g} is not plausible", _range(known), "thresholds", name)
+            yield document.problem(place, f"{name}: {value:g} is not plausible", _range(known))
 
 
 def _range(known: Threshold) -> str:
     return f"between {known.low:g} and {known.high:g} {known.unit}"
-
-
-def _nearest(name: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {close[0]}?" if close else "`gigactl health explain` lists them"

@@ -7,7 +7,7 @@ import re
 from gigactl.health.tables import Recovery, xids
 
 # "GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)"; early branches write the words alone
-_NUMBER = re.compile(r"\bto\s+0x([0-9a-fA-F]+)|^\s*0x([0-9a-fA-F]+)")
+_NUMBER = re.compile(r"\bto 0x([0-9a-fA-F]{1,8})\b")
 
 
 def by_number(number: int) -> Recovery | None:
@@ -16,10 +16,10 @@ def by_number(number: int) -> Recovery | None:
 
 
 def stated(text: str) -> Recovery | None:
-    """The action an Xid 154 states, from its line or the part of it that names the action; None where it is unclear."""
+    """The action an Xid 154 states in its line; None where that is unclear."""
     number = _NUMBER.search(text)
     if number:
-        return by_number(int(number.group(1) or number.group(2), 16))
+        return by_number(int(number.group(1), 16))
     said = text.rsplit(" to ", 1)[-1].lower()
     for recovery in xids().recovery.values():
         if any(re.search(rf"\b{re.escape(words.lower())}\b", said) for words in recovery.texts):

@@ -60,7 +60,7 @@ def sxid_meaning(code: int, events: Sequence[KernelEvent]) -> Meaning:
 
 def _stated(event: KernelEvent) -> Meaning:
     """Xid 154: the newest line holds, since each states what is needed from then on."""
-    recovery = stated(event["text"]) or stated(event["fields"].get("action", ""))
+    recovery = stated(event["text"])
     if recovery is None:
         return Meaning(xids().unknown, "Xid 154: the driver states a recovery that this catalogue does not know")
     return Meaning(recovery.ask, f"Xid 154: the driver states that the GPU needs {recovery.means}")

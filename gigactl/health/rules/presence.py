@@ -38,7 +38,9 @@ def _counted(view: View) -> tuple[int | Unread, str, str]:
 def _absent(view: View) -> list[str]:
     """Addresses where this boot's kernel log or an earlier look saw a GPU and the bus now has none."""
     logged = {event["pci"] for event in view.events if event["kind"] in {"gpu-address", "xid", "fallen-off"}}
-    seen = {gpu.pci for gpu in view.past.gpus if gpu.pci} if view.past else set()
+    # addresses move when a board enumerates otherwise; a GPU that still answers elsewhere is not the absent one
+    here = {gpu.ref.uuid for gpu in view.gpus}
+    seen = {gpu.pci for gpu in view.past.gpus if gpu.uuid not in here} if view.past else set()
     return sorted(pci for pci in (logged | seen) - view.addresses if pci)
 
 
