@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from gigactl import __version__
 from gigactl.cli import exits
 from gigactl.cli.root import build
-from gigactl.cli.session import Session, shown
+from gigactl.cli.session import ReaderGoneError, Session, shown
 from gigactl.cli.world import World
 from gigactl.errors import GigactlError, UsageError
 
@@ -27,7 +27,7 @@ def run(argv: Sequence[str], world: World) -> int:
         return _fail(UsageError(wrong.format_message(), hint=_see(wrong)), world)
     except GigactlError as error:
         return _fail(error, world)
-    except BrokenPipeError:
+    except ReaderGoneError:
         _drop_stdout(world)
         return exits.of_signal(13)
     except (KeyboardInterrupt, typer.Abort):
@@ -49,7 +49,7 @@ def _see(wrong: typer.TyperException) -> str:
 
 
 def _fail(error: GigactlError, world: World) -> int:
-    world.stderr.write(shown(error))
+    Session(world).tell(shown(error))
     return error.exit_code
 
 
@@ -62,7 +62,7 @@ def _bug(error: Exception, argv: Sequence[str], world: World) -> int:
         place = _keep(text, world)
         hint = f"the traceback is in {place}"
     except OSError as unwritable:
-        world.stderr.write(text)
+        Session(world).tell(text)
         hint = f"the traceback could not be kept: {unwritable}"
     return _fail(GigactlError(what, hint=hint), world)
 

@@ -14,6 +14,7 @@ from gigactl.inventory.model import Host, Inventory
 from gigactl.inventory.selector import select
 from gigactl.settings import load_settings
 
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """The inventory and the hosts selected from it, in its order."""

@@ -15,16 +15,14 @@ _EVERY_S = 0.2
 @asynccontextmanager
 async def live(session: Session, line: Callable[[int], str]) -> AsyncIterator[None]:
     """Redraw `line(width)` while the block runs; gone without a trace after it."""
-    stream = session.world.stderr
-    width = None if session.quiet else session.world.width(stream)
+    width = None if session.quiet else session.world.width(session.world.stderr)
     if width is None:
         yield
         return
 
     async def redraw() -> None:
         while True:
-            stream.write("\r\x1b[K" + line(width))
-            stream.flush()
+            session.tell("\r\x1b[K" + line(width))
             await asyncio.sleep(_EVERY_S)
 
     drawing = asyncio.create_task(redraw())
@@ -34,5 +32,4 @@ async def live(session: Session, line: Callable[[int], str]) -> AsyncIterator[No
         drawing.cancel()
         with suppress(asyncio.CancelledError):
             await drawing
-        stream.write("\r\x1b[K")
-        stream.flush()
+        session.tell("\r\x1b[K")

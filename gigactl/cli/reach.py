@@ -6,6 +6,7 @@ import getpass
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gigactl.cli.fleet import setting
 from gigactl.cli.session import Session
@@ -50,13 +51,18 @@ def by_name(forced: str | None) -> Callable[[Host], Transport]:
 def limits(session: Session, timeout: float | None) -> Limits:
     """The engine's own limits where nothing else is said. Raises UsageError for what cannot be."""
     standard = Limits()
-    window = int(setting(session, "fanout") or standard.window)
-    host_s = float(timeout if timeout is not None else setting(session, "timeout") or standard.host_s)
+    window = int(first_given(setting(session, "fanout"), standard.window))
+    host_s = float(first_given(timeout, setting(session, "timeout"), standard.host_s))
     if window < 1:
         raise UsageError(f"--fanout {window}: at least one host at a time")
     if host_s <= 0:
         raise UsageError(f"--timeout {host_s:g}: more than 0 seconds")
     return replace(standard, window=window, host_s=host_s)
+
+
+def first_given(*values: Any) -> Any:
+    """The first that is not None: 0 is a value."""
+    return next(value for value in values if value is not None)
 
 
 def become(session: Session, ask: bool, file: Path | None) -> Become:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +17,7 @@ from gigactl.lab.options import LabOptions
 from gigactl.render.text import count
 
 CLEAR = "clear"
+_COMMA = re.compile(r",(?![^\[]*\])")  # not those within brackets
 
 
 def up(session: Session, hosts: int, gpus: int, model: str, board: str | None, directory: Path | None) -> int:
@@ -39,7 +41,7 @@ def status(session: Session, directory: Path | None) -> int:
 
 def fault(session: Session, hosts: str, kind: str, settings: Sequence[str], directory: Path | None) -> int:
     """Break, or clear."""
-    names = expand(hosts)
+    names = [name for pattern in _COMMA.split(hosts) for name in expand(pattern)]
     folder = _folder(session, directory)
     if kind == CLEAR:
         if settings:

@@ -110,7 +110,7 @@ class _Run:
         self.said[one.host] = replace(one, stdout=stdout, stderr=stderr)
 
     def _show(self, took: float) -> None:
-        session, world = self.session, self.session.world
+        session = self.session
         said = [self.said[name] for name in self.fleet.names if name in self.said]
         if self.output == "json":
             session.write(view.document(said))
@@ -118,9 +118,9 @@ class _Run:
             session.write(view.summary_line(said, took))
         else:
             session.write(view.output(said, session.screen()))
-            world.stderr.write(view.errors(said, session.screen(world.stderr)))
+            session.tell(view.errors(said, session.screen(session.world.stderr)))
         for problem in view.problems(said) if self.output == "table" else ():
-            world.stderr.write(f"gigactl: {problem}\n")
+            session.tell(f"gigactl: {problem}\n")
         session.say(view.last_line(said, took))
 
     def _progress(self, took: float, width: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -11,6 +12,10 @@ from gigactl.errors import GigactlError, InvalidDocument, SafetyRail, UsageError
 if TYPE_CHECKING:
     from gigactl.cli.world import World
     from gigactl.render.table import Screen
+
+
+class ReaderGoneError(Exception):
+    """stdout is a pipe that nobody reads any more. Not an OSError: typer would take that for its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +53,23 @@ class Session:
         return Screen(self.world.width(stream), self.world.colour(stream) and not self.given.get("no_color"))
 
     def write(self, text: str) -> None:
-        """Data, to stdout."""
-        self.world.stdout.write(text)
-        self.world.stdout.flush()
+        """Data, to stdout. Raises ReaderGoneError when nobody reads it any more."""
+        try:
+            self.world.stdout.write(text)
+            self.world.stdout.flush()
+        except BrokenPipeError:
+            raise ReaderGoneError from None
+
+    def tell(self, text: str) -> None:
+        """What must be known even when quiet, to stderr; lost where nobody reads that."""
+        with suppress(BrokenPipeError):
+            self.world.stderr.write(text)
+            self.world.stderr.flush()
 
     def say(self, text: str) -> None:
         """A message, to stderr, unless quiet."""
         if not self.quiet:
-            self.world.stderr.write(text + "\n")
-            self.world.stderr.flush()
+            self.tell(text + "\n")
 
     def output(self, *allowed: str, default: str = "table") -> str:
         """The output format: the option, then the settings; one this command does not have is a usage error."""
@@ -76,8 +89,7 @@ class Session:
             return
         if not self.world.asks:
             raise SafetyRail(f"{what}: no terminal to ask on", hint="add --yes to go on without a question")
-        self.world.stderr.write(f"{what}.\nType the number of hosts to go on: ")
-        self.world.stderr.flush()
+        self.tell(f"{what}.\nType the number of hosts to go on: ")
         answer = self.world.stdin.readline().strip()
         if answer != str(hosts):
             raise SafetyRail(f"{answer!r} is not {hosts}; nothing was done", hint="")

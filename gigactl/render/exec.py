@@ -103,14 +103,11 @@ def _host(one: Said) -> dict[str, Any]:
 
 
 def _grouped(texts: Iterable[tuple[str, bytes]], what: str, on: Screen) -> str:
-    together: dict[bytes, list[str]] = defaultdict(list)
+    together: dict[str, list[str]] = defaultdict(list)
     for host, text in texts:
         if text.strip():
-            together[text].append(host)
-    return "".join(
-        _header(hosts, what, on) + clean(text.decode(errors="replace")).rstrip("\n") + "\n"
-        for text, hosts in together.items()
-    )
+            together[clean(text.decode(errors="replace")).rstrip("\n")].append(host)
+    return "".join(f"{_header(hosts, what, on)}{text}\n" for text, hosts in together.items())
 
 
 def _header(hosts: Sequence[str], what: str, on: Screen) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 from gigactl.health.catalogue import Explanation
 from gigactl.health.tables import Ask
+from gigactl.render.encode import encode
 from gigactl.render.table import Screen, painted
 from gigactl.render.text import listed, one_line
 from gigactl.results import When
@@ -28,6 +30,27 @@ def text(found: Explanation, on: Screen) -> str:
     ]
     body = "".join(_paragraph(name, content, on) for name, content in blocks if content)
     return painted(one_line(title), "head", on) + "\n" + body
+
+
+def document(found: Explanation) -> str:
+    """`gigactl.finding/1`."""
+    return encode(
+        {
+            "schema": "gigactl.finding/1",
+            "id": found.id,
+            "title": found.title,
+            "means": found.means,
+            "evidence": found.evidence,
+            "do": found.do,
+            "source": found.source,
+            "asks": _asks(found.asks),
+            "variants": {name: _asks(ask) for name, ask in found.variants},
+        }
+    )
+
+
+def _asks(ask: Ask) -> dict[str, Any]:
+    return {"severity": ask.severity, "when": ask.when, "remedy": list(ask.remedy)}
 
 
 def weight(ask: Ask) -> str:

@@ -51,7 +51,7 @@ def _head(seen: Seen, on: Screen) -> str:
         rows += _facts(seen.snapshot)
     if seen.expected is not None:
         rows.append(("expected", _expected(seen.expected)))
-    body = "".join(f"  {name:<10}{one_line(text)}\n" for name, text in rows if text)
+    body = "".join(f"  {name:<12}{one_line(text)}\n" for name, text in rows if text)
     return painted(title, judgement.verdict.value, on) + "\n" + body
 
 

@@ -88,6 +88,8 @@ def fabric(gpu: Gpu) -> str:
 
 
 def processes(gpu: Gpu) -> str:
-    """How many have a context, and the biggest one's name."""
+    """How many have a context, and the biggest one's name; a dash where nothing of the GPU was read."""
+    if not gpu["values"]:
+        return "-"
     held = sorted(gpu["processes"], key=lambda process: -process["memory_bytes"])
     return f"{len(held)} ({held[0]['name'] or held[0]['pid']})" if held else "0"

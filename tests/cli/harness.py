@@ -1,4 +1,4 @@
-"""The real program in this process: arguments in; exit code, stdout and stderr out. Hosts are simulated, clocks stand."""
+"""The real program in this process: arguments in; exit code and both streams out. Hosts are simulated, clocks stand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gigactl.cli.world import World
 from gigactl.errors import HostError
 from gigactl.inventory.model import Host
 from gigactl.payload.schema import PROTOCOL, Snapshot
-from gigactl.transport.base import Exec, Exit, Transport
+from gigactl.transport.base import Exit, Transport
 from gigactl.transport.simulated import Reply, Script, SimulatedTransport
 from tests.health.snapshots import NOW
 
@@ -78,20 +78,20 @@ class Program:
 
 def probed(snapshots: Mapping[str, Snapshot], failing: Mapping[str, HostError] | None = None) -> SimulatedTransport:
     """Hosts that answer a probe with these snapshots, and hosts that cannot be reached."""
-    scripts = {name: Script(answer=_answering(snapshot)) for name, snapshot in snapshots.items()}
+    scripts = {name: always(Reply(stdout=wire(snapshot))) for name, snapshot in snapshots.items()}
     lost = {name: Script(refuse_all=error) for name, error in (failing or {}).items()}
     return SimulatedTransport({**scripts, **lost})
 
 
 def said(answers: Mapping[str, Reply], otherwise: Reply | None = None) -> SimulatedTransport:
     """Hosts that answer any command like this."""
-    scripts = {name: Script(answer=lambda exec, reply=reply: reply) for name, reply in answers.items()}
-    return SimulatedTransport(scripts, Script(answer=lambda exec: otherwise or Reply()))
+    scripts = {name: always(reply) for name, reply in answers.items()}
+    return SimulatedTransport(scripts, always(otherwise or Reply()))
 
 
-def _answering(snapshot: Snapshot) -> Callable[[Exec], Reply]:
-    reply = Reply(stdout=wire(snapshot))
-    return lambda exec: reply
+def always(reply: Reply) -> Script:
+    """A host that answers every command like this."""
+    return Script(answer=lambda exec: reply)
 
 
 def wire(snapshot: Snapshot) -> bytes:
@@ -114,7 +114,7 @@ def failed(code: int, stdout: bytes = b"", stderr: bytes = b"") -> Reply:
 
 
 def assert_screen(name: str, text: str) -> None:
-    """The text is exactly what stands in `screens/`. `WRITE_SCREENS=1` writes it there, to be read before it is kept."""
+    """The text is exactly what stands in `screens/`. `WRITE_SCREENS=1` writes it there, to be read before kept."""
     place = SCREENS / name
     if os.environ.get("WRITE_SCREENS"):
         place.parent.mkdir(exist_ok=True)

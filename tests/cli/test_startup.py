@@ -22,7 +22,8 @@ HEAVY = (
 
 LEAVES = [
     "health check", "health show", "health explain", "exec", "inventory list", "inventory show", "inventory hosts",
-    "inventory validate", "inventory trust", "inventory clean", "lab up", "lab status", "lab fault", "lab freeze", "lab down",
+    "inventory validate", "inventory trust", "inventory clean",
+    "lab up", "lab status", "lab fault", "lab freeze", "lab down",
 ]  # fmt: skip
 
 PROGRAM = """

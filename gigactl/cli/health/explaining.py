@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from gigactl.cli import exits
 from gigactl.cli.session import Session
 from gigactl.health import catalogue
 from gigactl.render import explanation
-from gigactl.render.encode import encode
 
 
 def explain(session: Session, asked: str) -> int:
@@ -16,7 +13,7 @@ def explain(session: Session, asked: str) -> int:
     output = session.output("table", "json")
     found = catalogue.explain(f"XID-{asked.strip()}" if asked.strip().isdecimal() else asked)
     if output == "json":
-        session.write(encode({"schema": "gigactl.finding/1", **asdict(found)}))
+        session.write(explanation.document(found))
     else:
         session.write(explanation.text(found, session.screen()))
     return exits.DONE

@@ -41,17 +41,18 @@ async def _clean(session: Session, fleet: Fleet, dialogue: Clean, limits: Limits
         took = session.world.clock() - began
         return progress_line(len(said), len(fleet.hosts), view.counts(said.values()), out, took, width)
 
+    removed: dict[str, bytes] = {}
     async with reach.engine(session).run(fleet.hosts, dialogue, limits) as arrivals, live(session, progress):
         interrupt.stops(arrivals.stop)
         async for arrival in arrivals:
             if isinstance(arrival, Ended):
-                said[arrival.host] = Said(
-                    arrival.host, arrival.status, failure=arrival.failure, seconds=arrival.seconds
-                )
+                said[arrival.host] = _said(arrival, removed.pop(arrival.host, b""))
+            else:
+                removed[arrival.host] = "".join(f"{path}\n" for path in arrival.value.paths).encode()
     answers = [said[name] for name in fleet.names if name in said]
     session.write(view.output(answers, session.screen()))
     for problem in view.problems(answers):
-        session.world.stderr.write(f"gigactl: {problem}\n")
+        session.tell(f"gigactl: {problem}\n")
     session.say(view.last_line(answers, session.world.clock() - began))
     return exits.first([*interrupt.codes, *(exits.of_host(one.status) for one in answers)])
 

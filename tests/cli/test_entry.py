@@ -1,0 +1,91 @@
+"""Every way a command can end badly is one line, a hint and a code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from gigactl.cli.lazy import CATALOGUE, load
+from gigactl.transport.base import Deadline, Endpoint
+from tests.cli.harness import Program
+
+
+def test_helps_in_the_list_are_those_of_the_modules() -> None:
+    for entry in CATALOGUE:
+        command = load(entry)
+        said = command.short_help or command.help or ""
+        assert said.splitlines()[0] == entry.help
+
+
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [
+        (["helth"], "did you mean `health`?"),
+        (["health", "chekc"], "did you mean `check`?"),
+        (["health", "check", "--limt", "x"], "gigactl health check --help"),
+        (["--limit", "x", "lab", "status"], "gigactl lab status --help"),
+        (["inventory", "show"], "gigactl inventory show --help"),
+        (["health", "check", "-o", "xml"], "there are table, json, jsonl"),
+        (["health", "check", "-f", "0"], ""),
+        (["health", "check", "--timeout", "-1"], ""),
+        (["health", "check", "--transport", "pigeon"], "there are ssh, local"),
+    ],
+)
+def test_a_usage_error_is_one_line_and_a_hint(program: Program, argv: list[str], hint: str) -> None:
+    done = program(*argv)
+    first, *others = done.err.splitlines()
+    assert (done.code, done.out) == (2, "")
+    assert first.startswith("gigactl: usage: ")
+    assert hint in "".join(others)
+
+
+@pytest.mark.parametrize("argv", [[], ["health"], ["inventory"], ["lab"]])
+def test_a_bare_group_shows_its_help_and_is_a_usage_error(program: Program, argv: list[str]) -> None:
+    done = program(*argv)
+    assert done.code == 2
+    assert done.out.startswith("Usage: gigactl")
+
+
+def test_options_may_stand_before_or_after_and_the_later_wins(program: Program) -> None:
+    before = program("-l", "gpu001", "inventory", "list", "-o", "json").json["hosts"]
+    after = program("inventory", "list", "-l", "gpu001", "-o", "json").json["hosts"]
+    both = program("-l", "gpu002", "-o", "table", "inventory", "list", "-l", "gpu001", "-o", "json").json["hosts"]
+    assert before == after == both
+
+
+def test_the_version_is_also_an_option_among_others(program: Program) -> None:
+    done = program("-q", "--version")
+    assert (done.code, done.out.split()[0]) == (0, "gigactl")
+
+
+@dataclass
+class Broken:
+    """A transport with a bug."""
+
+    def connect(self, endpoint: Endpoint, deadline: Deadline) -> None:
+        raise ZeroDivisionError("in the transport")
+
+
+def test_a_bug_is_one_line_and_its_traceback_is_kept(program: Program) -> None:
+    """Outside of a host's conversation: the world's clock has a bug."""
+    done = program("-i", "\0", "inventory", "list")
+    assert done.code == 1
+    first, hint = done.err.splitlines()
+    assert first.startswith("gigactl: unexpected error: ")
+    place = Path(hint.split(" is in ")[1])
+    kept = place.read_text(encoding="utf-8")
+    assert "Traceback (most recent call last)" in kept
+    assert place.stat().st_mode & 0o077 == 0
+    assert "Traceback" not in done.err
+
+
+def test_a_world_that_cannot_keep_it_shows_it(program: Program, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("", encoding="utf-8")
+    done = replace(program, environ={**program.environ, "XDG_STATE_HOME": str(blocked)})(
+        "-i", "\0", "inventory", "list"
+    )
+    assert done.code == 1
+    assert "Traceback" in done.err

@@ -1,0 +1,162 @@
+"""The program as a process: pipes that close, terminals that are real, signals."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+HOSTS = """\
+version: 1
+hosts:
+  local[1-3]: {address: "127.0.0.[1-3]", transport: local}
+"""
+
+GIGACTL = (sys.executable, "-m", "gigactl")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Mapping[str, str]:
+    """Three hosts that are all this one."""
+    file = tmp_path / "fleet.yaml"
+    file.write_text(HOSTS, encoding="utf-8")
+    return {**os.environ, "GIGACTL_INVENTORY": str(file), "TERM": "xterm"}
+
+
+def started(argv: tuple[str, ...], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*GIGACTL, *argv],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_line(process: subprocess.Popen[str]) -> str:
+    """The first line of stdout: the run has begun."""
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+RUN = ("exec", "-l", "@all", "-y", "-f", "3")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_keeps_what_arrived(environment: Mapping[str, str], number: int, code: int, tmp_path: Path) -> None:
+    """Whichever comes first answers; the others are still asleep when the signal comes."""
+    command = f"mkdir {tmp_path}/first 2>/dev/null && echo quick && exit 0; exec sleep 60"
+    process = started((*RUN, "-o", "jsonl", "--", command), environment)
+    assert "version" in wait_for_line(process)
+    assert "quick" in wait_for_line(process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert out.count('"type": "host"') == 2, "every host is accounted for"
+    assert '"hosts": 3, "ok": 1' in out.splitlines()[-1]
+    assert "keeping what arrived" in err
+
+
+def test_a_second_signal_ends_at_once(environment: Mapping[str, str]) -> None:
+    """Even when a host's end is waited for: here the program itself is kept busy by a full pipe nobody reads."""
+    process = started((*RUN, "-o", "jsonl", "--", "sleep 60"), environment)
+    assert "version" in wait_for_line(process)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 10
+
+
+def test_a_reader_that_goes_away_is_no_error(environment: Mapping[str, str]) -> None:
+    process = started((*RUN, "--", "head -c 1000000 /dev/zero | tr '\\0' x"), environment)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 141
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+
+
+def test_a_check_of_this_very_host_on_a_pipe(environment: Mapping[str, str]) -> None:
+    """No GPU here, or one: either way every host gets a verdict and the last line counts them."""
+    process = started(("health", "check", "-f", "1"), environment)
+    out, err = process.communicate(timeout=60)
+    assert out.splitlines()[-1].startswith("3 hosts: ")
+    assert "\x1b" not in out + err
+    assert process.returncode in {0, 6, 8}
+
+
+class Console:
+    """The program on a real terminal of 100 columns."""
+
+    def __init__(self, argv: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        self.ours, theirs = pty.openpty()
+        size = (100).to_bytes(2, sys.byteorder)
+        import fcntl
+        import termios
+
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, (40).to_bytes(2, sys.byteorder) + size + b"\0" * 4)
+        self.process = subprocess.Popen([*GIGACTL, *argv], env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        self.text = ""
+
+    def read_until(self, wanted: str, timeout: float = 30) -> str:
+        """Everything so far, `wanted` being in it (or the end, for an empty one)."""
+        ends = time.monotonic() + timeout
+        while not wanted or wanted not in self.text:
+            ready, _, _ = select.select([self.ours], [], [], max(0, ends - time.monotonic()))
+            assert ready, f"{wanted!r} did not come: {self.text!r}"
+            try:
+                data = os.read(self.ours, 4096)
+            except OSError:  # EIO: the other side has closed
+                data = b""
+            if not data:
+                break
+            self.text += data.decode()
+        return self.text
+
+    def type(self, text: str) -> None:
+        os.write(self.ours, text.encode())
+
+    def ends(self) -> int:
+        self.read_until("")
+        code = self.process.wait(timeout=20)
+        os.close(self.ours)
+        return code
+
+
+def test_the_question_on_a_real_terminal(environment: Mapping[str, str]) -> None:
+    argv = ("exec", "-l", "@all", "--become", "--", "echo", "changed")
+    console = Console(argv, environment)
+    console.read_until("Type the number of hosts")
+    console.type("2\n")
+    assert console.ends() == 2
+    assert "nothing was done" in console.text
+    assert "\nchanged" not in console.text
+
+
+def test_colour_and_a_live_line_on_a_real_terminal(environment: Mapping[str, str]) -> None:
+    console = Console(("exec", "-l", "@all", "-y", "--", "sleep 0.5; echo done"), environment)
+    assert console.ends() == 0
+    assert "0/3" in console.text
+    assert "\r\x1b[K" in console.text
+    assert "\x1b[1mlocal[1-3] (3)" in console.text
+
+
+def test_none_of_it_where_colour_is_not_wanted(environment: Mapping[str, str]) -> None:
+    console = Console(("exec", "-l", "@all", "-y", "--", "echo done"), {**environment, "TERM": "dumb"})
+    assert console.ends() == 0
+    assert "\x1b" not in console.text
