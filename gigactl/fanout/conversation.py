@@ -75,7 +75,7 @@ class Conversation(Generic[T]):
 
     def _note(self, value: T) -> None:
         self._heard = True
-        if isinstance(self._dialogue, Resumable):
+        if self._dialogue.effect is Effect.RESUMABLE and isinstance(self._dialogue, Resumable):
             self._dialogue = self._dialogue.resumed(value)
 
     def _may_retry(self, error: BaseException) -> bool:

@@ -58,10 +58,13 @@ class Received:
 class SimulatedTransport:
     """Reaches scripted hosts. `received`: every command, in order; `files`: what was put; `connected`: now open.
 
-    A host without a script of its own follows `otherwise`.
+    A host without a script of its own follows `otherwise`. `keep` False: nothing is remembered, for large runs.
     """
 
-    def __init__(self, scripts: Mapping[str, Script] | None = None, otherwise: Script | None = None) -> None:
+    def __init__(
+        self, scripts: Mapping[str, Script] | None = None, otherwise: Script | None = None, *, keep: bool = True
+    ) -> None:
+        self._keep = keep
         self._scripts = scripts or {}
         self._otherwise = otherwise or Script()
         self._tries: dict[str, int] = {}
@@ -82,6 +85,10 @@ class SimulatedTransport:
         finally:
             self.connected -= 1
 
+    def note(self, received: Received) -> None:
+        if self._keep:
+            self.received.append(received)
+
     def _refuse(self, name: str, script: Script) -> None:
         if not script.refusals and script.refuse_all is None:
             return  # so that nothing is kept per host in a large run
@@ -101,7 +108,7 @@ class _SimulatedConnection:
     @asynccontextmanager
     async def start(self, exec: Exec, deadline: Deadline) -> AsyncIterator[SupervisedProcess]:
         deadline.check("starting a command")
-        self._transport.received.append(Received(self._name, exec.argv, exec.stdin, exec.become))
+        self._transport.note(Received(self._name, exec.argv, exec.stdin, exec.become))
         pipe = _SimulatedPipe(self._name, self._script.answer(exec))
         yield SupervisedProcess(pipe, exec, None, deadline)
 
