@@ -6,7 +6,7 @@ import getpass
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from gigactl.cli.fleet import setting
 from gigactl.cli.session import Session
@@ -14,10 +14,13 @@ from gigactl.errors import SafetyRail, Unreachable, UsageError
 from gigactl.fanout.asyncio_engine import AsyncioEngine
 from gigactl.fanout.base import Limits
 from gigactl.inventory.model import Host
-from gigactl.transport.base import Become, Endpoint, Secret, Transport
+from gigactl.transport.base import Become, Deadline, Endpoint, Secret, Transport
 from gigactl.transport.local import LocalTransport
 from gigactl.transport.ssh.options import SshOptions
 from gigactl.transport.ssh.transport import SshTransport
+
+if TYPE_CHECKING:
+    from gigactl.transport.ssh.trust import Scanned
 
 TRANSPORTS: dict[str, Callable[[], Transport]] = {
     "ssh": lambda: SshTransport(SshOptions()),
@@ -46,6 +49,25 @@ def by_name(forced: str | None) -> Callable[[Host], Transport]:
         return made[name]
 
     return transport_for
+
+
+class Scanner(Protocol):
+    """A transport whose hosts show keys."""
+
+    async def scan(self, endpoint: Endpoint, deadline: Deadline) -> Scanned: ...
+
+
+def scanner(session: Session) -> Callable[[Host], Scanner]:
+    """Who asks a host for its keys: its transport. One that has no keys is that host's failure."""
+    transport_for = session.world.transport_for or by_name(setting(session, "transport"))
+
+    def scanner_for(host: Host) -> Scanner:
+        transport = transport_for(host)
+        if not hasattr(transport, "scan"):
+            raise Unreachable(f"{host.name}: reached without SSH, it has no host key")
+        return cast(Scanner, transport)
+
+    return scanner_for
 
 
 def limits(session: Session, timeout: float | None) -> Limits:
@@ -84,12 +106,13 @@ def logs_in_as_root(hosts: Sequence[Host]) -> bool:
 
     router = Router(SshOptions())
     return any(
-        (getpass.getuser() if host.transport == "local" else router.route(_endpoint(host)).user) == "root"
+        (getpass.getuser() if host.transport == "local" else router.route(endpoint(host)).user) == "root"
         for host in hosts
     )
 
 
-def _endpoint(host: Host) -> Endpoint:
+def endpoint(host: Host) -> Endpoint:
+    """Where the host is reached, as transports want it."""
     return Endpoint(host.name, host.address, host.ssh)
 
 
