@@ -66,7 +66,7 @@ class View:
     def section(self, name: str) -> Unread | None:
         """Why a section of the facts was not read; None when it was."""
         if self.facts is None:
-            return Unread(Reason.NOT_READ, "" if self.snapshot["source"] == "nvml" else "nvidia-smi does not tell")
+            return Unread(Reason.NOT_READ, "no facts came")
         why = self.facts["unread"].get(name)
         return parse_unread(why) if why else None
 
@@ -115,12 +115,12 @@ class View:
 
     @cached_property
     def fabric(self) -> bool:
-        """Whether GPUs are joined by NVSwitches: as the model says, else as the bus shows."""
+        """Whether GPUs are joined by NVSwitches: as the board has it, else as the bus shows."""
         if self.expected.fabric != "none":
             return True
         facts = self.facts
         return (
-            self.expected.model is None
+            self.expected.board is None
             and facts is not None
             and (facts["fabric"]["nvswitches"] > 0 or facts["fabric"]["nvlink5"])
         )

@@ -100,17 +100,19 @@ _SMI_READS = (
     "mode.",
     "vbios",
     "fabric.",
-    "recovery",
+    "nvlink.",
 )
 
 
 def _no_python(snapshot: Snapshot, _: Options) -> None:
     snapshot["source"] = "nvidia-smi"
     snapshot["python"] = ""
-    snapshot["kernel"] = None
+    assert snapshot["facts"] is not None
+    snapshot["facts"]["services"] = []
+    snapshot["facts"]["unread"] = dict.fromkeys(("cpu", "services", "ports"), "not-read: no python3 on the host")
     for gpu in snapshot["gpus"]:
         gpu["values"] = {name: value for name, value in gpu["values"].items() if name.startswith(_SMI_READS)}
-        gpu["unread"]["*"] = "not-read"
+        gpu["unread"]["*"] = "not-read: nvidia-smi does not say"
 
 
 def _readonly_root(snapshot: Snapshot, _: Options) -> None:

@@ -99,7 +99,7 @@ def test_a_policy_never_makes_ok_of_what_was_not_measured(finding: str, kind: st
     """Calling a cause information does not make its consequences good."""
     policy = Policy({finding: Override(severity=severity)})
     judgement = said(broken(snapshot(), kind, {"code": "64"}), policy=policy)
-    if kind in {"driver-mismatch", "nvml-hang", "gpu-lost", "no-python"}:
+    if kind in {"driver-mismatch", "nvml-hang", "gpu-lost"}:
         assert judgement.verdict is not Verdict.OK
 
 

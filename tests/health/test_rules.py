@@ -240,6 +240,33 @@ def test_a_gpu_that_was_not_read_at_all_is_a_gap() -> None:
     assert any(gap.reading == "gpus" for gap in judgement.not_measured)
 
 
+def test_every_gpu_the_driver_counts_must_be_read() -> None:
+    look = snapshot()
+    facts(look)["unread"]["pci_gpus"] = "timed-out"
+    facts(look)["pci_gpus"] = []
+    del look["gpus"][6:]
+    judgement = said(look)
+    assert (ids(judgement), judgement.verdict) == ([], Verdict.UNKNOWN)
+    assert ("driver", "gpus", True) in [(gap.rule, gap.reading, gap.required) for gap in judgement.not_measured]
+
+
+def test_a_gpu_of_which_nothing_is_read_and_that_fell_off_is_lost() -> None:
+    look = snapshot()
+    lose(look["gpus"][3], "timed-out")
+    look["kernel"] = kernel(event("fallen-off", 1, at=pci(3)))
+    (finding,) = said(look).findings
+    assert finding.id == "GPU-LOST"
+    assert "XID-79" in finding.folded
+
+
+def test_without_facts_presence_is_not_known() -> None:
+    look = snapshot()
+    look["facts"] = None
+    judgement = said(look)
+    assert (ids(judgement), judgement.verdict) == ([], Verdict.UNKNOWN)
+    assert {"gpu-presence", "root"} <= {gap.rule for gap in judgement.not_measured}
+
+
 # --- memory -----------------------------------------------------------------------------------------------------------
 
 

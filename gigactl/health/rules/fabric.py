@@ -10,7 +10,7 @@ from gigactl.results import Evidence, Reason, Unread
 
 _STATE, _STATUS = "fabric.state", "fabric.status"
 _SOURCE = "nvmlDeviceGetGpuFabricInfoV"
-_MANAGER = "nvidia-fabricmanager"
+_UNIT = "nvidia-fabricmanager"
 _UNSUPPORTED, _NOT_STARTED, _COMPLETED = 0, 1, 3  # nvml.h NVML_GPU_FABRIC_STATE_*
 _UNHEALTHY, _LIMITED = 2, 3  # nvml.h NVML_GPU_FABRIC_HEALTH_SUMMARY_*
 # nvml.h NVML_GPU_FABRIC_HEALTH_MASK_*: two bits each, 1 is true
@@ -69,19 +69,19 @@ def _wrong(mask: float) -> Iterator[str]:
         yield "wrong configuration"
 
 
-def manager(rule: Rule, view: View, out: Collect) -> None:
+def service_runs(rule: Rule, view: View, out: Collect) -> None:
     """The fabric manager, where one is wanted. Without NVSwitches it has nothing to do and ends, which is no fault."""
-    if not (view.expected.wants_fabric_manager or (view.expected.model is None and view.fabric)):
+    if not (view.expected.wants_fabric_manager or (view.expected.board is None and view.fabric)):
         return
     unread = view.section("services")
     services = view.facts["services"] if view.facts else []
-    unit = next((service for service in services if service["name"] == _MANAGER), None)
+    unit = next((service for service in services if service["name"] == _UNIT), None)
     if unread is not None or unit is None:
         if not _vouched(view):
-            out.gap(rule, f"service {_MANAGER}", unread or Unread(Reason.NOT_READ))
+            out.gap(rule, f"service {_UNIT}", unread or Unread(Reason.NOT_READ))
     elif unit["active"] in {"inactive", "failed", "deactivating"}:
         state = unit["active"] if unit["load"] == "loaded" else unit["load"]
-        out.find("FABRIC-MANAGER-DOWN", Evidence(f"service {_MANAGER}", state, "active", "systemd"))
+        out.find("FABRIC-MANAGER-DOWN", Evidence(f"service {_UNIT}", state, "active", "systemd"))
 
 
 def _vouched(view: View) -> bool:
@@ -92,5 +92,5 @@ def _vouched(view: View) -> bool:
 
 RULES = (
     Rule("fabric", ("FABRIC-NOT-READY", "FABRIC-UNHEALTHY"), (_STATE, _STATUS), True, registered),
-    Rule("fabric", ("FABRIC-MANAGER-DOWN",), (f"service {_MANAGER}",), True, manager),
+    Rule("fabric", ("FABRIC-MANAGER-DOWN",), (f"service {_UNIT}",), True, service_runs),
 )

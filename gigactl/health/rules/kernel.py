@@ -18,8 +18,7 @@ def kernel_log(rule: Rule, view: View, out: Collect) -> None:
     """One finding per code and GPU (or switch); how often and when last stands in the evidence."""
     kernel = view.snapshot["kernel"]
     if kernel is None:
-        none = Unread(Reason.NOT_READ, "nvidia-smi does not tell" if view.snapshot["source"] == "nvidia-smi" else "")
-        out.gap(rule, _LOG, none)
+        out.gap(rule, _LOG, Unread(Reason.NOT_READ, "no kernel log came"))
     elif kernel["unread"]:
         why = parse_unread(kernel["unread"])
         needs_root = why.reason is Reason.NO_PERMISSION and view.snapshot["euid"] != 0

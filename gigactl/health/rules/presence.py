@@ -12,27 +12,18 @@ _BUS = "facts.pci_gpus"
 
 def count(rule: Rule, view: View, out: Collect) -> None:
     """Fewer GPUs than the model has, or more."""
-    counted, reading, source = _counted(view)
     wanted = view.expected.gpu_count
-    if isinstance(counted, Unread):
-        out.gap(rule, reading, counted)
-    elif wanted is not None and counted < wanted:
+    if isinstance(view.bus, Unread):
+        out.gap(rule, _BUS, view.bus)
+        return
+    counted = len(view.bus)
+    if wanted is not None and counted < wanted:
         absent = _absent(view)
         where = f"; absent: {', '.join(absent)}" if absent else ""
         gpu = _last_known(view, absent[0]) if len(absent) == wanted - counted == 1 else None
-        out.find("GPU-MISSING", Evidence(reading, counted, wanted, source + where), gpu=gpu)
+        out.find("GPU-MISSING", Evidence(_BUS, counted, wanted, f"PCI bus{where}"), gpu=gpu)
     elif wanted is not None and counted > wanted:
-        out.find("GPU-EXTRA", Evidence(reading, counted, wanted, source))
-
-
-def _counted(view: View) -> tuple[int | Unread, str, str]:
-    """How many GPUs, by which reading, from where: the bus, or what nvidia-smi lists where there is nothing else."""
-    driver = view.driver
-    if not isinstance(view.bus, Unread):
-        return len(view.bus), _BUS, "PCI bus"
-    if view.snapshot["source"] == "nvidia-smi" and driver is not None and driver["state"] == "ok":
-        return max(driver["gpu_count"], len(view.gpus)), "driver.gpu_count", "nvidia-smi"
-    return view.bus, _BUS, ""
+        out.find("GPU-EXTRA", Evidence(_BUS, counted, wanted, "PCI bus"))
 
 
 def _absent(view: View) -> list[str]:
