@@ -80,7 +80,7 @@ class Blueprint:
         layers.no_python().lay(found.no_python)
         self._sys().lay(found.sys)
         layers.proc(options.driver, switches).lay(self.layout.layers)
-        layers.run_ldconfig(found, self.layout.layers / "scratch")
+        layers.run_ldconfig(found, self.layout.dir / "scratch")
 
     def _sys(self) -> Tree:
         tree = dmi.shared(MODELS[self.record.options.model])

@@ -14,7 +14,8 @@ from gigactl.errors import LabError
 from gigactl.lab.options import HostStatus
 from gigactl.lab.record import Layout
 
-_WAIT_S = 300.0  # rebooting a thousand hosts takes a minute
+WAIT_S = 300.0  # rebooting a thousand hosts takes a minute
+_CONNECT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +62,17 @@ def answers(layout: Layout) -> bool:
     return True
 
 
-def ask(layout: Layout, request: Request) -> Reply:
-    """Send a request and wait for its reply; LabError when nobody answers, or with what went wrong."""
+def ask(layout: Layout, request: Request, patience: float = WAIT_S) -> Reply:
+    """Send a request and wait for its reply; LabError when nobody answers in `patience` s, or with what went wrong."""
     try:
         with _connect(layout) as connection:
+            connection.settimeout(patience)
             connection.sendall(msgspec.json.encode(request) + b"\n")
             connection.shutdown(socket.SHUT_WR)
             data = read(connection)
     except OSError as error:
         raise LabError(
-            f"no supervisor answers in {layout.dir} ({error.strerror})",
+            f"no supervisor answers in {layout.dir} ({error.strerror or error})",
             hint=f"take away what is left with `gigactl lab down --dir {layout.dir}`",
         ) from error
     if not data:
@@ -91,7 +93,7 @@ def read(connection: socket.socket) -> bytes:
 
 def _connect(layout: Layout) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(_WAIT_S)
+    connection.settimeout(_CONNECT_S)
     try:
         with _Directory(layout) as directory:
             connection.connect(f"{directory}/{layout.control.name}")

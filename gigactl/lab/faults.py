@@ -10,8 +10,8 @@ from types import MappingProxyType
 from gigactl.errors import LabError
 from gigactl.lab.effect import Effect, Reach, Root
 from gigactl.lab.hardware import GpuIdentity
-from gigactl.lab.options import Fault
-from gigactl.lab.xid import xid_lines
+from gigactl.lab.options import DRIVER_VERSION, Fault
+from gigactl.lab.xid import recovery_lines, xid_lines
 
 STUCK_FILE = "/run/nvidia-lab/stuck/calls"  # as a host sees it, on the file system that hangs
 
@@ -80,6 +80,7 @@ def _gpu_lost(chosen: Chosen) -> Effect:
             *xid_lines(79, gpu, 1, chosen.target.driver),
             f"NVRM: GPU {gpu.pci}: GPU has fallen off the bus.",
             f"NVRM: GPU {gpu.pci}: GPU serial number is {gpu.serial}.",
+            *recovery_lines(gpu, chosen.target.driver),
         ),
     )
 
@@ -124,6 +125,8 @@ def _pcie_width(chosen: Chosen) -> Effect:
 
 def _driver_mismatch(chosen: Chosen) -> Effect:
     version, loaded = chosen.text("version"), chosen.target.driver
+    if not DRIVER_VERSION.fullmatch(version):
+        raise LabError(f"driver-mismatch: version={version} is not a version such as 580.178.04")
     if version == loaded:
         raise LabError(f"driver-mismatch: version={version} is the one that is loaded")
     return Effect(

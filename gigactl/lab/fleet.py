@@ -24,6 +24,8 @@ from gigactl.lab.models import MODELS
 from gigactl.lab.options import HostStatus, LabOptions, LabStatus
 from gigactl.lab.record import MARK, RECORD, Layout, Record
 
+__all__ = ["LabOptions", "LabStatus", "clear", "down", "fault", "freeze", "status", "up"]
+
 _RECORD_VERSION = 1
 _UP_S = 300.0
 _ANSWER_S = 10.0
@@ -61,6 +63,7 @@ def status(directory: Path) -> LabStatus:
     return LabStatus(
         dir=layout.dir,
         inventory=layout.inventory,
+        port=made.options.port,
         supervisor=reply.supervisor,
         model=made.options.model,
         board=made.options.board,
@@ -97,8 +100,8 @@ def down(directory: Path) -> None:
     if layout.dir.exists() and not layout.record.exists() and any(layout.dir.iterdir()):
         raise LabError(f"{layout.dir} is no lab: it has no {RECORD}", hint="nothing was touched")
     with suppress(LabError):  # nobody answers, or it failed on the way: what is left is found below
-        supervisor = ask(layout, Request("status")).supervisor
-        ask(layout, Request("down"))
+        supervisor = ask(layout, Request("status"), _ANSWER_S).supervisor
+        ask(layout, Request("down"), _END_S)
         _wait_for_end(supervisor)
     traces.remove(layout.dir)
     traces.delete(layout.dir)

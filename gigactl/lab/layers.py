@@ -124,21 +124,22 @@ def add_software(layers: Layers, driver: str, library: Path, nvidia_smi: str) ->
 
 
 def run_ldconfig(layers: Layers, scratch: Path) -> None:
-    """Bring the linker's cache of the base layer up to date, by the distribution's own ldconfig in the merged view."""
+    """Bring the linker's cache of the base layer up to date, by the distribution's own ldconfig in the merged view.
+
+    `scratch`: a directory to be made where the hosts will write. LabError where that can be no overlay's upper layer.
+    """
     upper, work, merged = (scratch / name for name in ("upper", "work", "merged"))
     for path in (upper, work, merged):
         path.mkdir(parents=True)
-    run(
-        [
-            "mount",
-            "-t",
-            "overlay",
-            "overlay",
-            "-o",
-            f"lowerdir={layers.base}:/,upperdir={upper},workdir={work}",
-            str(merged),
-        ]
-    )
+    options = f"lowerdir={layers.base}:/,upperdir={upper},workdir={work}"
+    try:
+        run(["mount", "-t", "overlay", "overlay", "-o", options, str(merged)])
+    except LabError as error:
+        kind = run(["stat", "--file-system", "--format=%T", str(scratch)]).strip()
+        raise LabError(
+            f"{scratch.parent} is on {kind}, which cannot be what an overlay writes to",
+            hint="choose a directory on a disk or a tmpfs with --dir, for example /dev/shm/lab",
+        ) from error
     try:
         run(["chroot", str(merged), "/sbin/ldconfig"])
     finally:

@@ -12,7 +12,7 @@ from gigactl.errors import LabError
 DEFAULT_DRIVER = "580.126.20"
 MOST_HOSTS = 5000
 _PREFIX = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_DRIVER = re.compile(r"\d{3}\.\d{1,3}(\.\d{1,3})?")
+DRIVER_VERSION = re.compile(r"\d{3}\.\d{1,3}(\.\d{1,3})?")
 # overlayfs reads `:` and `,` in its options as its own, and blanks would have to be escaped in /proc/mounts
 _DIRECTORY = re.compile(r"[A-Za-z0-9_./+@=-]+")
 
@@ -45,7 +45,10 @@ class LabOptions:
                 (1 <= self.gpus <= 8, f"gpus: {self.gpus} is not 1 to 8"),
                 (1 <= self.port <= 65535, f"port: {self.port} is not 1 to 65535"),
                 (_PREFIX.fullmatch(self.prefix), f"prefix: {self.prefix!r} is not a host name's beginning"),
-                (_DRIVER.fullmatch(self.driver), f"driver: {self.driver!r} is not a version such as {DEFAULT_DRIVER}"),
+                (
+                    DRIVER_VERSION.fullmatch(self.driver),
+                    f"driver: {self.driver!r} is not a version such as {DEFAULT_DRIVER}",
+                ),
                 (_DIRECTORY.fullmatch(str(self.dir)), f"dir: {self.dir} holds characters that overlayfs cannot take"),
             )
             if not right
@@ -78,10 +81,14 @@ class HostStatus:
 
 @dataclass(frozen=True, slots=True)
 class LabStatus:
-    """A fleet that is up. `nvidia_smi`: every host has the real one; if not, `nvidia_smi_reason` says why."""
+    """A fleet that is up; `port`: of every host's sshd.
+
+    `nvidia_smi`: every host has the real one; if not, `nvidia_smi_reason` says why.
+    """
 
     dir: Path
     inventory: Path
+    port: int
     supervisor: int
     model: str
     board: str

@@ -11,7 +11,7 @@ import msgspec
 from gigactl.errors import LabError
 from gigactl.lab.options import LabOptions
 
-MARK = "GIGACTL_LAB"  # in the environment of every process of a lab: its directory
+MARK = "GIGACTL_REHEARSAL_OF"  # in the environment of every process of a lab: its directory
 RECORD = "lab.json"
 
 

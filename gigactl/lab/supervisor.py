@@ -17,6 +17,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,7 @@ from gigactl.lab.record import Layout, Record
 from gigactl.lab.tools import run
 
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER, linux/prctl.h
+_FILES_PER_HOST, _SPARE_FILES = 3, 200  # its port, its channel, a connection on its way
 _ASKING_S = 10.0  # for a request of a few hundred bytes from this machine
 _AT_ONCE = 4  # hosts booted at the same time; most of a boot is waiting for the kernel
 
@@ -88,10 +90,10 @@ class Supervisor:
 
     # --- serving
 
-    def serve(self) -> None:
-        """Until `down` is asked for, or SIGTERM comes."""
+    def serve(self, listening: socket.socket) -> None:
+        """Answer what is asked on this control socket until `down` is, or SIGTERM comes."""
         wake, wakes = socket.socketpair()
-        with control.listen(self._layout) as listening, wake, wakes:
+        with wake, wakes:
             for end in (wake, wakes):
                 end.setblocking(False)
             signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
@@ -186,29 +188,39 @@ def _failed(error: Exception, layout: Layout) -> Reply:
     return Reply(error=f"the supervisor failed: {error!r}", hint=f"its log: {layout.log}")
 
 
+def _raise_limit(files: int) -> None:
+    """Room for so many open files."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, hard), max(files, hard)))
+    except (ValueError, OSError) as error:
+        raise LabError(
+            f"so many hosts need {files} open files, and only {hard} are allowed", hint="ulimit -n"
+        ) from error
+
+
 def main(directory: str, ready: str) -> int:
     """Make the lab in `directory`, say so on the descriptor `ready`, hold it until it is taken down."""
     layout = Layout(Path(directory))
     os.umask(0o022)
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    supervisor = Supervisor(layout, record.read(layout))
+    found = record.read(layout)
+    supervisor = Supervisor(layout, found)
     signal.signal(signal.SIGTERM, supervisor.end)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    with os.fdopen(int(ready), "wb") as answer:
-        try:
-            supervisor.create()
-            reply = Reply(supervisor=os.getpid())
-        except Exception as error:  # noqa: BLE001 - whoever waits for the fleet is told, whatever it was
-            reply = _failed(error, layout)
-        answer.write(msgspec.json.encode(reply))
-    try:
-        if not reply.error:
-            supervisor.serve()
-    finally:
-        supervisor.stop()
-    return 1 if reply.error else 0
+    with ExitStack() as leaving:
+        leaving.callback(supervisor.stop)
+        with os.fdopen(int(ready), "wb") as answer:
+            try:
+                _raise_limit(_SPARE_FILES + _FILES_PER_HOST * found.options.hosts)
+                supervisor.create()
+                listening = leaving.enter_context(control.listen(layout))
+            except Exception as error:  # noqa: BLE001 - whoever waits for the fleet is told, whatever it was
+                answer.write(msgspec.json.encode(_failed(error, layout)))
+                return 1
+            answer.write(msgspec.json.encode(Reply(supervisor=os.getpid())))
+        supervisor.serve(listening)
+    return 0
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ TOOLS = {
     "mkfs.ext4": "e2fsprogs",
     "ldconfig": "libc-bin",
     "chroot": "coreutils",
+    "cp": "coreutils",
+    "stat": "coreutils",
     "dmesg": "util-linux",
 }
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -17,6 +17,7 @@ _NOBODY = "pid='<unknown>', name=<unknown>, "
 _REST = "0x00000000 0x00000000 0x00000000 0x00000000"
 _GENERAL = _APP + "Ch 00000008"
 _NEW_UNIT_CODES = 575  # from this branch on NVLink5 lines carry the unit in the low seven bits of the first word
+_STATES_RECOVERY = 565  # NVIDIA Xid catalogue 2025-10: from this branch on Xid 154 follows with the action needed
 
 _WORDS: Mapping[int, str] = MappingProxyType(
     {
@@ -64,6 +65,14 @@ def xid_lines(code: int, gpu: GpuIdentity, count: int, driver: str) -> tuple[str
     """`count` kernel log lines for an Xid on a GPU, as this driver version would write them."""
     line = f"NVRM: Xid (PCI:{gpu.pci.rsplit('.', 1)[0]}): {code}, {_words(code, driver)}"
     return (line,) * count
+
+
+def recovery_lines(gpu: GpuIdentity, driver: str) -> tuple[str, ...]:
+    """What a driver from R565 on says after an Xid that only a reboot cures; older ones say nothing."""
+    if int(driver.split(".")[0]) < _STATES_RECOVERY:
+        return ()
+    (line,) = xid_lines(154, gpu, 1, driver)
+    return (line.replace("0x1 (GPU Reset Required)", "0x2 (Node Reboot Required)"),)
 
 
 def _words(code: int, driver: str) -> str:
