@@ -91,7 +91,7 @@ def cpu(root: str) -> "Dict[str, Any]":
     if at >= 0:
         model = text[at : text.find("\n", at)].partition(":")[2].strip()
     for part in text.split("physical id")[1:]:
-        sockets.add(part[: part.find("\n")].strip(" \t:"))
+        sockets.add(part.partition("\n")[0].strip(" \t:"))
     threads = text.count("processor\t")
     return {"model": model, "sockets": len(sockets) or (1 if threads else 0), "threads": threads}
 

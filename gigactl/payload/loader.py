@@ -11,6 +11,7 @@ import sys
 if sys.version_info < (3, 6):
     sys.exit(97)
 
+import _signal  # type: ignore[import-not-found]  # no stub; without the enums of signal
 import marshal
 import os
 import zlib
@@ -18,7 +19,7 @@ from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import MAGIC_NUMBER
 
 try:
-    from _sha2 import sha256  # type: ignore[import-not-found]  # no stub; 3.12 and newer; without importing hashlib and OpenSSL
+    from _sha2 import sha256  # type: ignore[import-not-found]  # no stub; 3.12 on, without OpenSSL
 except ImportError:
     try:
         from _sha256 import sha256  # type: ignore[import-not-found]  # no stub
@@ -29,6 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, Optional, Tuple
 
+ALARM = 300  # seconds until one that still waits for its bundle or request ends; the entry sets its own timer
 NETWORK = (
     "nfs", "cifs", "smb", "autofs", "afs", "ceph", "lustre", "gpfs", "beegfs", "gluster", "fuse", "9p", "wekafs",
     "panfs", "pvfs", "orangefs", "ocfs2", "gfs2",
@@ -60,14 +62,17 @@ class Bundle:
         return part
 
 
-def on_network(path: str) -> bool:
+def on_network(path: str, mounts: str = "") -> bool:
     """Whether a path lies on a file system that another host can take away; decided without touching it."""
-    best, kind = "", "unknown"
-    with open("/proc/self/mounts", "rb") as mounts:
-        for line in mounts.read().decode("utf-8", "replace").splitlines():
-            parts = line.split(" ")
-            if len(parts) > 2 and (path + "/").startswith(parts[1].rstrip("/") + "/") and len(parts[1]) >= len(best):
-                best, kind = parts[1], parts[2]
+    if not mounts:
+        with open("/proc/self/mounts", "rb") as file:
+            mounts = file.read().decode("utf-8", "replace")
+    best, kind = "", ""
+    for line in mounts.splitlines():
+        parts = line.split(" ")
+        inside = len(parts) > 2 and (path + "/").startswith(parts[1].rstrip("/") + "/")
+        if inside and len(parts[1]) >= len(best):
+            best, kind = parts[1], parts[2]
     return kind.startswith(NETWORK)
 
 
@@ -127,6 +132,7 @@ def piped(digest: str, size: int) -> "Dict[str, Any]":
 
 
 def main(digest: str, entry: str, size: str, places: str) -> "Any":
+    _signal.alarm(ALARM)
     carried = int(size)
     place, parts = ("", piped(digest, carried)) if carried else cached(digest, places)
     if parts is None:

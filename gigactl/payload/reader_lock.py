@@ -11,12 +11,12 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterable, Optional, Tuple
+    from typing import Callable, Iterable, Tuple
 
 PLACES = ("/run/gigactl", "/dev/shm")
 READER_NAME = "gigactl-nvml"
 _KILL_BIT = 1 << 8  # SIGKILL in the masks of /proc/PID/status
-ORPHAN_GRACE = 1.0  # seconds a reader without a parent may take to be gone: PR_SET_PDEATHSIG has killed it
+GRACE = 1.0  # seconds a killed reader may take to be gone
 
 
 class ReaderLock:
@@ -27,7 +27,7 @@ class ReaderLock:
     ) -> None:
         self._proc = proc
         self._clock = clock
-        self._orphan_since: "Optional[float]" = None
+        self._doomed = (0, 0.0)  # a reader that has been killed, and since when we know
         self.fd = _opened(places)
         self.stuck = 0
         self.holder = 0
@@ -86,9 +86,11 @@ class ReaderLock:
         except (KeyError, ValueError):
             return
         now = self._clock()
-        since = now if self._orphan_since is None else self._orphan_since
-        self._orphan_since = since if orphan else None
-        if pending & _KILL_BIT or (orphan and now - since > ORPHAN_GRACE):
+        if not (orphan or pending & _KILL_BIT):
+            self._doomed = (0, 0.0)
+        elif self._doomed[0] != pid:
+            self._doomed = (pid, now)
+        elif now - self._doomed[1] > GRACE:
             self.stuck = pid
 
 

@@ -47,10 +47,8 @@ def run(
 
 
 def _find(name: str) -> str:
-    if "/" in name:
-        return name
-    for place in ("/usr/bin", "/bin", "/usr/sbin", "/sbin"):
-        path = place + "/" + name
+    paths = [name] if "/" in name else [place + name for place in ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")]
+    for path in paths:
         if os.access(path, os.X_OK):
             return path
     raise FileNotFoundError(2, "no such program", name)

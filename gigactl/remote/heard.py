@@ -30,8 +30,11 @@ class Heard:
                 else:
                     self._stderr = (self._stderr + chunk)[:STDERR_KEPT]
             ended = await process.exit()
+            truncated = process.truncated
         self.code = ended.code
         self.how = f"exit code {ended.code}" if ended.signal is None else f"signal {ended.signal}"
+        if truncated:
+            self.how = f"more than {asked.limit_bytes} bytes"
 
     def _pile(self, chunk: bytes) -> None:
         self.stdout += chunk[: self._limit - len(self.stdout)]

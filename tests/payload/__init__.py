@@ -1,0 +1,2 @@
+"""Tests of the code that runs on hosts: unittest and the standard library only, so that they run on the oldest
+Python."""
