@@ -79,6 +79,8 @@ class Elevation:
     def refusal(self) -> BecomeFailed:
         """Why nothing was started, in sudo's words."""
         said = (self._held[Stream.STDERR] or self._held[Stream.STDOUT]).decode(errors="replace")
-        words = " ".join(line.strip() for line in said.splitlines() if line.strip())
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        # sudo's own lines; what it hands through (a refusal by policy, after the lecture) has its word last
+        words = " ".join([line for line in lines if line.startswith("sudo:")] or lines[-1:])
         hint = "let this user sudo without a password, or give one" if self._become.password is None else None
         return BecomeFailed(words[:400] or "sudo said nothing", hint=hint)
