@@ -1,8 +1,16 @@
-"""What is expected of one host: its server model's board, resolved. The data is in `models.yaml` beside this module."""
+"""What is expected of one host: its server model's board, resolved. The data is in `models.yaml` and `boards.yaml` beside."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from gigactl.inventory.model import Host, Inventory
+from gigactl.inventory.profile import Board, Model
+from gigactl.inventory.profiles import shipped
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +41,73 @@ class Expectation:
     wants_fabric_manager: bool = False
     wants_imex: bool = False
     source: str = ""
+
+
+def expect(inventory: Inventory, host: Host, pci_ids: Collection[str]) -> Expectation:
+    """What `host` should have. `pci_ids`: vendor and device of the GPUs found on its bus, as `10de:2335`.
+
+    The model is the inventory's. The board is the inventory's, else the one of the model's boards that the PCI ids name, else
+    the only one the model has. Where several remain, what they agree on. `gpus:` in the inventory wins over the board's count.
+    """
+    model = _model(inventory, host.model)
+    boards = _boards(inventory, host, model, frozenset(pci_ids))
+    expected = _of_boards(boards) if boards else Expectation()
+    if model is not None:
+        title = " with ".join(filter(None, (model.title, expected.title if len(boards) == 1 else "")))
+        expected = replace(expected, title=title, nic_count=model.nic_count, nic_rate=model.nic_rate)
+    source = "; ".join(filter(None, (model.source if model else "", expected.source)))
+    expected = replace(expected, model=host.model, source=source)
+    return expected if host.gpus is None else replace(expected, gpu_count=host.gpus)
+
+
+def model_by_machine_type(inventory: Inventory, machine_type: str) -> Model | None:
+    """The model whose SMBIOS product number starts so (`7DHE`), the user's own first; None where no model is known by it."""
+    for model in (*inventory.models.values(), *shipped().models.values()):
+        if machine_type in model.machine_types:
+            return model
+    return None
+
+
+def _model(inventory: Inventory, name: str | None) -> Model | None:
+    return None if name is None else inventory.models.get(name) or shipped().models.get(name)
+
+
+def _board(inventory: Inventory, name: str) -> Board | None:
+    return inventory.boards.get(name) or shipped().boards.get(name)
+
+
+def _boards(inventory: Inventory, host: Host, model: Model | None, pci_ids: frozenset[str]) -> tuple[Board, ...]:
+    """The boards that may be in the host: one where it is known."""
+    names = [host.board] if host.board is not None else model.boards if model is not None else ()
+    boards = tuple(board for name in names if (board := _board(inventory, name)) is not None)
+    seen = tuple(board for board in boards if pci_ids.intersection(board.pci_ids))
+    return seen or boards
+
+
+def _of_boards(boards: Sequence[Board]) -> Expectation:
+    """What all of them have; of boards that are and are not managed, nothing: which it is cannot be told."""
+    if len({board.managed for board in boards}) > 1:
+        return Expectation()
+    alone = boards[0] if len(boards) == 1 else None
+    return Expectation(
+        board=alone.name if alone else None,
+        title=alone.title if alone else "",
+        managed=boards[0].managed,
+        unmanaged_reason=_agreed(boards, lambda board: board.unmanaged_reason, ""),
+        gpu_count=_agreed(boards, lambda board: board.gpus, None),
+        gpu_names=tuple(dict.fromkeys(name for board in boards for name in board.gpu_names)),
+        pci_ids=tuple(dict.fromkeys(pci_id for board in boards for pci_id in board.pci_ids)),
+        nvlinks=_agreed(boards, lambda board: board.nvlinks, None),
+        links_proved=all(board.links_proved for board in boards),
+        pcie_width=_agreed(boards, lambda board: board.pcie_width, None),
+        pcie_generation=_agreed(boards, lambda board: board.pcie_generation, None),
+        fabric=_agreed(boards, lambda board: board.fabric, "none"),
+        wants_fabric_manager=all(board.wants_fabric_manager for board in boards),
+        wants_imex=all(board.wants_imex for board in boards),
+        source=alone.source if alone else "",
+    )
+
+
+def _agreed(boards: Sequence[Board], of: Callable[[Board], T], otherwise: T) -> T:
+    values = {of(board) for board in boards}
+    return values.pop() if len(values) == 1 else otherwise

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gigactl.inventory.profile import Board, Model
+
 
 @dataclass(frozen=True, slots=True)
 class SshSettings:
@@ -35,12 +37,14 @@ class Host:
     """One server. `become`: `sudo` or None; `scheduler`: a name, `none`, or None where nothing is said.
 
     `transport`: `ssh`, `local` or `simulated`; `labels` holds what the inventory says (`site`, `rack`, …).
+    `gpus`: how many GPUs were built in, None where the inventory does not say. Hosts of one entry share their mappings.
     """
 
     name: str
     address: str
     model: str | None = None
     board: str | None = None
+    gpus: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     vars: Mapping[str, Any] = field(default_factory=dict)
@@ -53,10 +57,13 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The whole fleet, hosts in the order of the document. `groups` maps a name to the names of its hosts."""
+    """The whole fleet, hosts in the order of the document. `groups` maps a name to the names of its hosts.
+
+    `models` and `boards`: the user's own expectation profiles.
+    """
 
     file: str
     hosts: tuple[Host, ...]
     groups: Mapping[str, tuple[str, ...]]
-    models: Mapping[str, Any] = field(default_factory=dict)
-    boards: Mapping[str, Any] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=dict)
+    boards: Mapping[str, Board] = field(default_factory=dict)

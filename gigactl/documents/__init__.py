@@ -1,0 +1,21 @@
+"""YAML read once: every problem at once with file and line, plain words, nearest key; and the JSON Schema of a document."""
+
+from gigactl.documents.conversion import convert, in_order, salvage
+from gigactl.documents.nearest import did_you_mean, nearest
+from gigactl.documents.reading import Document, examine, parse_document, read_bytes, read_document
+from gigactl.documents.schema import json_schema, schema_text
+
+__all__ = [
+    "Document",
+    "convert",
+    "did_you_mean",
+    "examine",
+    "in_order",
+    "json_schema",
+    "nearest",
+    "parse_document",
+    "read_bytes",
+    "read_document",
+    "salvage",
+    "schema_text",
+]
