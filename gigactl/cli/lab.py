@@ -39,12 +39,13 @@ def up(
             "--board", metavar="NAME", help="GPU board, e.g. h200, where the model has several.", show_default=False
         ),
     ] = None,
+    port: Annotated[int, typer.Option("--port", metavar="N", help="Where sshd answers on every host.")] = 2222,
     directory: Folder = None,
 ) -> int:
     """Bring up a fleet: real sshd, the real NVML ABI, no GPU needed. Needs root."""
     from gigactl.cli import rehearsing
 
-    return rehearsing.up(session, hosts, gpus, model, board, directory)
+    return rehearsing.up(session, rehearsing.Wish(hosts, gpus, model, board, port), directory)
 
 
 @command(app, "status", takes=("output",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -20,10 +21,22 @@ CLEAR = "clear"
 _COMMA = re.compile(r",(?![^\[]*\])")  # not those within brackets
 
 
-def up(session: Session, hosts: int, gpus: int, model: str, board: str | None, directory: Path | None) -> int:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The fleet that is asked for."""
+
+    hosts: int
+    gpus: int
+    model: str
+    board: str | None
+    port: int
+
+
+def up(session: Session, wish: Wish, directory: Path | None) -> int:
     """Bring it up and say what to do next."""
     output = session.output("table", "json")
-    status = fleet.up(LabOptions(_folder(session, directory), hosts, gpus, model, board or ""))
+    folder = _folder(session, directory)
+    status = fleet.up(LabOptions(folder, wish.hosts, wish.gpus, wish.model, board=wish.board or "", port=wish.port))
     if output == "json":
         session.write(rehearsal.document(status))
     else:

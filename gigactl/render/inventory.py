@@ -51,12 +51,12 @@ def _sets(hosts: Sequence[Host]) -> list[tuple[str, str, list[str]]]:
     for one in hosts:
         for group in one.groups:
             members["group", f"@{group}"].append(one.name)
-        marks = {"model": one.model, **one.labels}
+        marks = {"model": one.model, "board": one.board, **one.labels}
         for label, value in marks.items():
             if value is not None:
                 members[label, f"@{label}:{value}"].append(one.name)
-    order = {"group": 0, "model": 1}
-    keys = sorted(members, key=lambda key: (order.get(key[0], 2), key[0]))
+    order = {"group": 0, "model": 1, "board": 2}
+    keys = sorted(members, key=lambda key: (order.get(key[0], 3), key[0]))
     return [(kind, name, members[kind, name]) for kind, name in keys]
 
 
@@ -69,6 +69,7 @@ def _values(one: Host) -> dict[str, Any]:
         "address": one.address,
         "model": one.model,
         "board": one.board,
+        "gpus": one.gpus,
         "groups": list(one.groups),
         "labels": dict(one.labels),
         "vars": dict(one.vars),
@@ -109,12 +110,13 @@ def _expectation(expected: Expectation) -> list[tuple[str, str]]:
     ]
 
 
-def problems(found: Sequence[Problem], sound: Sequence[Inventory]) -> str:
-    """`gigactl.problems/1`: what is wrong, and the files in which nothing is."""
+def problems(found: Sequence[Problem], warnings: Sequence[Problem], sound: Sequence[Inventory]) -> str:
+    """`gigactl.problems/1`: what is wrong, what will not work from here, and the files in which nothing is wrong."""
     return encode(
         {
             "schema": "gigactl.problems/1",
             "problems": [asdict(problem) for problem in found],
+            "warnings": [asdict(problem) for problem in warnings],
             "sound": [{"file": inventory.file, "hosts": len(inventory.hosts)} for inventory in sound],
         }
     )

@@ -15,6 +15,8 @@ defaults:
 hosts:
   gpu[001-004]: {address: "10.20.1.[1-4]", model: sr680a-v3, board: h200, labels: {rack: r01}, groups: [training]}
   gpu[005-008]: {address: "10.20.1.[5-8]", model: sr680a-v3, board: h200, labels: {rack: r02}, groups: [training]}
+groups:
+  training: {vars: {driver: "580.126.20"}}
 """
 
 

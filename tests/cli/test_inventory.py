@@ -51,7 +51,7 @@ def test_a_sound_file_says_so(program: Program) -> None:
 def test_every_problem_of_every_file_at_once(program: Program, tmp_path: Path) -> None:
     wrong, worse = tmp_path / "wrong.yaml", tmp_path / "worse.yaml"
     wrong.write_text("version: 1\nhots: {}\n", encoding="utf-8")
-    worse.write_text("version: 1\n", encoding="utf-8")
+    worse.write_text("", encoding="utf-8")
     done = program("inventory", "validate", str(wrong), str(worse))
     assert done.code == 3
     assert f"{wrong}:" in done.out
@@ -87,3 +87,13 @@ def test_cleaning_needs_hosts_named_and_says_what_went(program: Program) -> None
     assert "gpu[001-002] (2)" in done.out
     assert "/var/lib/gigactl" in done.out
     assert done.code == 0
+
+
+def test_what_will_not_work_from_here_is_a_warning(program: Program, tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text("version: 1\ndefaults:\n  ssh: {identity_file: gone}\nhosts:\n  a1: {}\n", encoding="utf-8")
+    done = program("inventory", "validate")
+    assert done.code == 0
+    assert done.out.startswith(f"warning: {file}:")
+    assert "gone" in done.out
+    assert len(program("inventory", "validate", "-o", "json").json["warnings"]) == 1

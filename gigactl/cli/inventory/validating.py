@@ -9,7 +9,7 @@ from gigactl.cli import exits
 from gigactl.cli.fleet import inventory_file
 from gigactl.cli.session import Session
 from gigactl.errors import InvalidDocument, Problem
-from gigactl.inventory.load import load_inventory
+from gigactl.inventory.load import doubts, load_inventory
 from gigactl.inventory.model import Inventory
 from gigactl.render import inventory as view
 from gigactl.render.text import clean, count
@@ -25,10 +25,12 @@ def validate(session: Session, files: Sequence[Path]) -> int:
             sound.append(load_inventory(file))
         except InvalidDocument as wrong:
             problems += wrong.problems
+    warnings = [doubt for inventory in sound for doubt in doubts(inventory)]
     if output == "json":
-        session.write(view.problems(problems, sound))
+        session.write(view.problems(problems, warnings, sound))
     else:
         session.write("".join(f"{clean(str(problem))}\n" for problem in problems))
+        session.write("".join(f"warning: {clean(str(problem))}\n" for problem in warnings))
         for inventory in sound:
             session.say(f"{inventory.file}: {count(len(inventory.hosts), 'host')}, no problem")
     if problems:

@@ -1,0 +1,36 @@
+"""`lab`: what is refused before the fleet is asked anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.harness import Program
+
+
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [
+        (["gpu001", "gpu-lots"], "did you mean gpu-lost?"),
+        (["gpu001", "xid", "code"], "is not KEY=VALUE"),
+        (["gpu001", "clear", "gpu=1"], "takes no settings"),
+        (["gpu[001-", "clear"], ""),
+    ],
+)
+def test_a_fault_that_is_none_is_a_usage_error(program: Program, tmp_path: Path, argv: list[str], hint: str) -> None:
+    done = program("lab", "fault", *argv, "--dir", str(tmp_path / "lab"))
+    assert done.code == 2
+    assert hint in done.err
+
+
+@pytest.mark.parametrize("argv", [["status"], ["freeze"], ["fault", "gpu001", "clear"]])
+def test_no_lab_there_says_how_to_get_one(program: Program, tmp_path: Path, argv: list[str]) -> None:
+    done = program("lab", *argv, "--dir", str(tmp_path / "lab"))
+    assert done.code == 1
+    assert done.err.startswith("gigactl: lab: ")
+    assert "lab up" in done.err
+
+
+def test_a_fleet_lives_under_the_state_directory_unless_told(program: Program) -> None:
+    assert ".local/state/gigactl/lab" in program("lab", "status").err
