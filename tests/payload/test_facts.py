@@ -68,10 +68,18 @@ class Recorded(unittest.TestCase):
         self.assertEqual(
             alive,
             {
-                "address": "0000:19:00.0", "vendor": "10de", "device": "2335", "driver": "nvidia", "alive": True, "width": 16,
-                "max_width": 16, "speed": 32.0, "max_speed": 32.0, "numa": 0,
+                "address": "0000:19:00.0",
+                "vendor": "10de",
+                "device": "2335",
+                "driver": "nvidia",
+                "alive": True,
+                "width": 16,
+                "max_width": 16,
+                "speed": 32.0,
+                "max_speed": 32.0,
+                "numa": 0,
             },
-        )  # fmt: skip
+        )
         self.assertEqual((dead["address"], dead["alive"], dead["width"]), ("0000:4e:00.0", False, 0))
 
     def test_an_accelerator_of_amd_is_seen_too(self):

@@ -17,12 +17,32 @@ from gigactl.payload.schema import KernelEvent, KernelLog
 BOOT = "boot"
 ADDRESSES = st.builds("{:04x}:{:02x}:{:02x}".format, st.integers(0, 0xFFFF), st.integers(0, 0xFF), st.integers(0, 0x1F))
 WORDS = st.text(string.ascii_letters + string.digits + " ',()[]:=<>.-_", max_size=60)
+FRAGMENTS = (
+    "NVRM: ",
+    "Xid (PCI:0000:19:00): ",
+    "SXid (PCI:",
+    "149, ",
+    "pid='<unknown>', ",
+    "name=",
+    "NETIR_LINK_EVT Fatal XC0 i0 ",
+    "Link 09 (0x1 0x2)",
+    "GPU at PCI:",
+    "GPU-5d5ba0d6",
+    "GPU reset executed: ",
+    "loading NVIDIA UNIX ",
+    "Kernel Module ",
+    "580.1",
+    "The NVIDIA GPU ",
+    "fallen off the bus",
+    "\n",
+    "\x1b[0m",
+    "API mismatch: ",
+    "version ",
+    "caused by previous Xid ",
+)
 # shuffled pieces of real lines, so that the parser is met near where it could go wrong
 PIECES = st.lists(
-    st.sampled_from(
-        ["NVRM: ", "Xid (PCI:0000:19:00): ", "SXid (PCI:", "149, ", "pid='<unknown>', ", "name=", "NETIR_LINK_EVT Fatal XC0 i0 ", "Link 09 (0x1 0x2)", "GPU at PCI:", "GPU-5d5ba0d6", "GPU reset executed: ", "loading NVIDIA UNIX ", "Kernel Module ", "580.1", "The NVIDIA GPU ", "fallen off the bus", "\n", "\x1b[0m", "API mismatch: ", "version ", "caused by previous Xid "]
-    )
-    | WORDS,
+    st.sampled_from(FRAGMENTS) | WORDS,
     max_size=12,
 ).map("".join)
 
