@@ -185,6 +185,15 @@ def test_nvml_that_needs_root_is_not_a_fault() -> None:
     assert any(gap.detail == "needs root" for gap in judgement.not_measured)
 
 
+def test_a_host_that_only_lacks_nvidia_smi_is_not_called_sick() -> None:
+    look = snapshot()
+    look["source"], look["gpus"] = "nvidia-smi", []
+    look["driver"] = {**broken_driver("no-library", 999), "detail": "no nvidia-smi on the host"}
+    judgement = said(look)
+    assert (ids(judgement), judgement.verdict) == (["HOST-NO-PYTHON"], Verdict.UNKNOWN)
+    assert any(gap.detail == "no nvidia-smi on the host" for gap in judgement.not_measured)
+
+
 def init_cut_short(persistenced: str, detail: str = "init: timed-out") -> Snapshot:
     look = snapshot()
     look["gpus"], look["driver"] = [], {**broken_driver("timed-out", 0), "detail": detail}
@@ -495,6 +504,16 @@ def test_file_systems(changes: dict[str, Any], found: list[str]) -> None:
     assert ids(said(look)) == found
 
 
+def test_a_root_that_does_not_answer_is_said() -> None:
+    look = snapshot()
+    del facts(look)["mounts"][0]
+    facts(look)["unread"]["mounts /"] = "timed-out: process 17 cannot be killed"
+    judgement = said(look)
+    (gap,) = judgement.not_measured
+    assert (gap.rule, gap.reason, gap.detail) == ("root", Reason.TIMED_OUT, "process 17 cannot be killed")
+    assert judgement.verdict is Verdict.OK, "not one of the rules a host must pass"
+
+
 def test_a_small_file_system_with_room_is_not_full() -> None:
     look = snapshot()
     facts(look)["mounts"][1].update({"size": 100 << 20, "available": 90 << 20})
@@ -527,6 +546,20 @@ def test_repeats_fold_with_their_count_and_the_time_of_the_last() -> None:
     assert finding.evidence is not None
     assert finding.evidence.value == 3
     assert "2026-11-23T13:00:00Z" in finding.evidence.source
+
+
+@pytest.mark.parametrize(
+    ("loaded", "version", "decoded"),
+    [("570.86.15", "570.86.15", True), ("", "570.86.15", True), ("580.126.20", "", False), ("", "", True)],
+)
+def test_nvlink_events_are_decoded_by_the_loaded_branch(loaded: str, version: str, decoded: bool) -> None:
+    look = snapshot("b200")
+    assert look["driver"] is not None
+    look["driver"].update({"loaded": loaded, "driver_version": version})
+    look["kernel"] = kernel(xid(149, intrinfo="0x021425c6", error_status="0x00000000"))
+    (finding,) = said(look, expectation("b200")).findings
+    assert ("the peer device" in finding.summary) is decoded
+    assert finding.severity is (Severity.CRITICAL if decoded else Severity.WARNING)
 
 
 def test_switch_errors_are_the_hosts() -> None:

@@ -8,7 +8,7 @@ from gigactl.payload.schema import Driver
 from gigactl.results import Evidence, GpuRef, Reason, Unread
 
 _STATE = "driver.state"
-_NO_PERMISSION = 4  # NVML_ERROR_NO_PERMISSION
+_NO_PERMISSION, _LIBRARY_NOT_FOUND = 4, 12  # nvml.h NVML_ERROR_*
 _FINDINGS = {
     "not-loaded": ("DRIVER-NOT-LOADED", "NVML error 9"),
     "no-library": ("DRIVER-NO-LIBRARY", "NVML error 12"),
@@ -24,7 +24,10 @@ def state(rule: Rule, view: View, out: Collect) -> None:
         out.gap(rule, _STATE, Unread(Reason.NOT_READ))
         return
     said = "hung" if driver["reader"] else driver["state"]
-    if said in _FINDINGS:
+    if said == "no-library" and driver["nvml_error"] != _LIBRARY_NOT_FOUND:
+        # without python3 the library is only seen through nvidia-smi, and a host may lack that alone
+        out.gap(rule, _STATE, Unread(Reason.NOT_READ, driver["detail"]))
+    elif said in _FINDINGS:
         finding, source = _FINDINGS[said]
         out.find(finding, _evidence(driver, source))
     elif said == "timed-out":

@@ -15,7 +15,7 @@ def root(rule: Rule, view: View, out: Collect) -> None:
     mounts = view.facts["mounts"] if view.facts else []
     found = [mount for mount in mounts if mount["path"] == "/"]
     if not found:
-        out.gap(rule, _MOUNTS, view.section("mounts /") or view.section("mounts") or Unread(Reason.NOT_READ))
+        out.gap(rule, _MOUNTS, view.section("mounts /") or Unread(Reason.NOT_READ))
     elif found[0]["readonly"]:
         out.find("ROOT-READ-ONLY", Evidence("facts.mounts.readonly", True, False, f"{found[0]['device']} on /"))
 
