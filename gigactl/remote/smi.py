@@ -53,7 +53,7 @@ at pci; for d in /sys/bus/pci/devices/*; do
   echo "${d##*/} $c $v $i $w $m ${a:-none} ${l##*/}"; done
 at df; limited 5 df -P -k -l; at inodes; limited 5 df -P -i -l
 at kmsg; limited 5 dd if=/dev/kmsg iflag=nonblock bs=8192 | sed -n -e '1p;$p' -e '/NVRM\|SXid\|GPU reset/p'
-at smi; { limited "$1" nvidia-smi -q -x; echo; echo "@@gigactl smi_exit"; echo $?; } 2>&1 |
+at smi; { limited "$1" nvidia-smi -q -x; r=$?; echo; echo "@@gigactl smi_exit"; echo $r; } 2>&1 |
   sed -e '/<supported_clocks>/,/<\/supported_clocks>/d'
 at links; limited 10 nvidia-smi nvlink -s
 at end
