@@ -439,6 +439,11 @@ def test_a_fabric_that_is_not_ready(state: int) -> None:
     assert judgement.remedy == (Remedy.RESTART_SERVICE,)
 
 
+def test_in_a_rack_no_service_of_this_host_can_be_restarted() -> None:
+    rack = replace(expectation("h200"), fabric="nvl72", wants_fabric_manager=False)
+    assert said(not_ready(1), rack).remedy == (Remedy.INSPECT,)
+
+
 def test_soon_after_boot_a_fabric_may_still_be_on_its_way() -> None:
     look = not_ready(2)
     facts(look)["uptime_s"] = 120.0
@@ -451,6 +456,17 @@ def test_the_fabric_manager_is_the_cause_of_a_fabric_that_is_not_ready() -> None
     (finding,) = said(look).findings
     assert (finding.id, finding.gpu) == ("FABRIC-MANAGER-DOWN", None)
     assert "FABRIC-NOT-READY" in finding.folded
+
+
+@pytest.mark.parametrize(
+    ("load", "said_of_it"), [("loaded", "inactive"), ("not-found", "not-found"), ("masked", "masked")]
+)
+def test_a_fabric_manager_that_is_not_installed_does_not_run(load: str, said_of_it: str) -> None:
+    look = snapshot("a100")
+    facts(look)["services"][0] = {**service("nvidia-fabricmanager", "inactive"), "load": load}
+    (finding,) = said(look, expectation("a100")).findings
+    assert finding.evidence is not None
+    assert finding.evidence.value == said_of_it
 
 
 @pytest.mark.parametrize("board", ["a100-pcie", "l40s"])

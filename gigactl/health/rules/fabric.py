@@ -30,7 +30,7 @@ def registered(rule: Rule, view: View, out: Collect) -> None:
             _health(rule, gpu, out)
         elif state != _UNSUPPORTED:
             said = "not started" if state == _NOT_STARTED else "in progress"
-            variant = "settling" if _settling(view, out) else ""
+            variant = "settling" if _settling(view, out) else "rack" if view.expected.fabric == "nvl72" else ""
             evidence = Evidence(_STATE, said, "completed", _SOURCE)
             out.find("FABRIC-NOT-READY", evidence, gpu=gpu.ref, variant=variant)
 
