@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gigactl.lab import boards, layers, nvml_build, nvml_state
@@ -19,7 +19,7 @@ from gigactl.lab.tree import Tree
 # NVIDIA k8s-launch-kit preset of an SR680a V3: each NIC behind the same PCIe switch as one GPU
 _NIC_BUSES = ("19", "2a", "3b", "4c", "9b", "ac", "c1", "cb")
 _SWITCH_BUSES = ("05", "06", "07", "08", "09", "0a")
-_MANAGEMENT_BUS = ("e1",)
+_MANAGEMENT_NIC = "0000:e1:00.0"
 _CONNECTX7 = 0x1021
 _SECOND_SOCKET = 0x80  # buses from here on hang on the second processor
 
@@ -39,8 +39,9 @@ class Blueprint:
         """Everything that is equal on all hosts, worked out once. The GPUs stand on the same addresses everywhere."""
         options, board = record.options, boards.load()[record.options.board]
         state = nvml_state.render(board, "any", options.gpus, options.driver, {})
+        subsystem = (NVIDIA, board.pci_subsystem)
         gpus = tuple(
-            _on_bus(gpu.pci, NVIDIA, board.pci_device, GPU_CLASS, "nvidia", board.pcie_generation)
+            _on_bus(gpu.pci, (NVIDIA, board.pci_device), GPU_CLASS, "nvidia", board.pcie_generation, subsystem)
             for gpu in identities(state)
         )
         return cls(record, layout, board, gpus, (*gpus, *_others(board, [gpu.address for gpu in gpus])))
@@ -92,24 +93,24 @@ class Blueprint:
 
 
 def _others(board: Board, taken: Sequence[str]) -> Iterator[PciDevice]:
-    """NVSwitch bridges, NICs and, with NVLink 5, the management NIC."""
+    """NVSwitch bridges, NICs and, with NVLink 5, the NIC that the switches are managed through."""
     for address in pci.free_addresses(_SWITCH_BUSES[: board.nvswitches], taken):
-        yield _on_bus(address, NVIDIA, board.nvswitch_device, BRIDGE_CLASS, "nvidia-nvswitch", 4)
+        yield _on_bus(address, (NVIDIA, board.nvswitch_device), BRIDGE_CLASS, "nvidia-nvswitch", 4)
     for address in pci.free_addresses(_NIC_BUSES[: board.nics], taken):
-        yield _on_bus(address, MELLANOX, _CONNECTX7, INFINIBAND_CLASS, "mlx5_core", 5)
+        yield _on_bus(address, (MELLANOX, _CONNECTX7), INFINIBAND_CLASS, "mlx5_core", 5)
     if board.fabric == "nvlink5":
-        yield _management_nic()
+        nic = _on_bus(_MANAGEMENT_NIC, (MELLANOX, _CONNECTX7), INFINIBAND_CLASS, "mlx5_core", 5)
+        # NVIDIA's driver containers know it by this marker in its vital product data
+        yield replace(nic, vpd=pci.vital_product_data("NVIDIA ConnectX-7 NVLink management", "SW_MNG"))
 
 
-def _on_bus(address: str, vendor: int, device: int, kind: int, driver: str, generation: int) -> PciDevice:
+def _on_bus(
+    address: str,
+    ids: tuple[int, int],
+    kind: int,
+    driver: str,
+    generation: int,
+    subsystem: tuple[int, int] | None = None,
+) -> PciDevice:
     numa = int(int(address.split(":")[1], 16) >= _SECOND_SOCKET)
-    return PciDevice(address, vendor, device, kind, driver, generation, numa=numa, subsystem=(vendor, 0))
-
-
-def _management_nic() -> PciDevice:
-    """The NIC an NVLink 5 board is managed through; NVIDIA's own software tells it by its vital product data."""
-    address = f"0000:{_MANAGEMENT_BUS[0]}:00.0"
-    vpd = pci.vital_product_data("NVIDIA ConnectX-7 NVLink management", "SW_MNG")
-    return PciDevice(
-        address, MELLANOX, _CONNECTX7, INFINIBAND_CLASS, "mlx5_core", 5, numa=1, subsystem=(MELLANOX, 0), vpd=vpd
-    )
+    return PciDevice(address, *ids, kind, driver, generation, numa=numa, subsystem=subsystem or (ids[0], 0))

@@ -14,6 +14,8 @@ from gigactl.lab.plan import NODEV, NOEXEC, NOSUID, Plan
 
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 _DEV_LINKS = {"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
+# below /proc: what root could do there would be done to this machine
+_MACHINE_WIDE = ("sys", "sysrq-trigger", "irq", "bus")
 _NVIDIA_MAJOR, _CONTROL_MINOR = 195, 255  # Documentation/admin-guide/devices.txt
 _RUN_DIRECTORIES = {"sshd": 0o755, "lock": 0o1777, "user": 0o755, "systemd": 0o755, "systemd/system": 0o755,
                     "nvidia-lab": 0o755, "nvidia-lab/sys": 0o700, "nvidia-lab/sys/changes": 0o755,
@@ -49,6 +51,9 @@ def boot_plan(disk: Disk, layers: Layers, content: Content, change: Effect) -> P
     _run(plan, content)
     _dev(plan, content)
     _sys(plan, layers, content)
+    for path in _MACHINE_WIDE:
+        if Path("/proc", path).exists():
+            plan.bind(f"proc/{path}", f"proc/{path}")
     plan.bind("run/nvidia-lab/boot_id", "proc/sys/kernel/random/boot_id")
     for source, target in ((layers.modules, "proc/modules"), (layers.driver, "proc/driver")):
         if Path("/", target).exists():  # a kernel without loadable modules has no place for the first

@@ -18,12 +18,13 @@ STUCK_FILE = "/run/nvidia-lab/stuck/calls"  # as a host sees it, on the file sys
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The host a fault falls on, as far as faults need to know it."""
+    """The host a fault falls on, as far as faults need to know it. `banks`: of a GPU's memory that have spare rows."""
 
     gpus: tuple[GpuIdentity, ...]
     nvlinks: int
     width: int
     driver: str
+    banks: int
 
 
 class Chosen:
@@ -95,19 +96,26 @@ def _xid(chosen: Chosen) -> Effect:
 
 
 def _ecc_uncorrectable(chosen: Chosen) -> Effect:
-    index, count = chosen.gpu().index, chosen.text("count")
-    chosen.number("count", 1, 1_000_000)
-    return Effect(state={})
+    """In the SRAM, where no row is remapped: this stays one fault. Type 1, counters 0 and 1, place 7."""
+    index, count = chosen.gpu().index, str(chosen.number("count", 1, 1_000_000))
+    return Effect(state={f"gpu.{index}.{key}": count for key in ("ecc.1.0.7", "ecc.1.1.7", "sram.unique")})
+
+
+def _row_remap(chosen: Chosen, rows: Mapping[str, int], bank: str) -> Effect:
+    """`bank`: what one memory bank has come to; the others keep all their spare rows."""
+    index, banks = chosen.gpu().index, chosen.target.banks
+    if banks == 0:
+        raise LabError("this board's memory has no spare rows")
+    values = {**rows, "hist.max": banks - 1, f"hist.{bank}": 1}
+    return Effect(state={f"gpu.{index}.remap.{name}": str(value) for name, value in values.items()})
 
 
 def _row_remap_pending(chosen: Chosen) -> Effect:
-    index = chosen.gpu().index
-    return Effect(state={f"gpu.{index}.remap.pending": "1", f"gpu.{index}.remap.cor": "1"})
+    return _row_remap(chosen, {"pending": 1, "cor": 1}, "high")
 
 
 def _row_remap_failed(chosen: Chosen) -> Effect:
-    index = chosen.gpu().index
-    return Effect(state={f"gpu.{index}.remap.failure": "1", f"gpu.{index}.remap.unc": "9"})
+    return _row_remap(chosen, {"failure": 1, "unc": 9}, "none")
 
 
 def _nvlink_down(chosen: Chosen) -> Effect:

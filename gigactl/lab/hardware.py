@@ -31,6 +31,12 @@ def identities(state: str) -> tuple[GpuIdentity, ...]:
     )
 
 
+def banks(state: str) -> int:
+    """How many banks of each GPU's memory have all their spare rows; 0 where the board has none."""
+    match = re.search(r"^gpu\.\*\.remap\.hist\.max (\d+)$", state, re.MULTILINE)
+    return int(match[1]) if match else 0
+
+
 def without(state: str, missing: frozenset[int]) -> str:
     """The state of a host on whose bus these GPUs are not: the others move up, as NVML numbers what it finds."""
     order = [gpu.index for gpu in identities(state) if gpu.index not in missing]

@@ -20,7 +20,7 @@ from gigactl.lab.faults import STUCK_FILE, Target, effect
 from gigactl.lab.fixtures import dmi, kernel_log, pci
 from gigactl.lab.fixtures.kernel_log import ERROR, UPTIME_AT_START, Line
 from gigactl.lab.front import Front
-from gigactl.lab.hardware import identities, without
+from gigactl.lab.hardware import banks, identities, without
 from gigactl.lab.image import Image
 from gigactl.lab.inside import KERNEL_LOG, STATE, Inside
 from gigactl.lab.keys import write_key
@@ -51,10 +51,9 @@ class LabHost:
         self._lines = 0
         self._stuck = Image(self._directory, "stuck", _STUCK_BYTES)
         self._full = Image(self._directory, "full", _FULL_BYTES)
-        gpus = identities(blueprint.state(place.name, {}))
-        self._target = Target(
-            gpus, blueprint.board.nvlinks, blueprint.board.pcie_width, blueprint.record.options.driver
-        )
+        state, board = blueprint.state(place.name, {}), blueprint.board
+        driver = blueprint.record.options.driver
+        self._target = Target(identities(state), board.nvlinks, board.pcie_width, driver, banks(state))
 
     # --- what is asked of it
 

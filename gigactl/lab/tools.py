@@ -51,17 +51,22 @@ def find(tool: str) -> str:
     return path
 
 
-def check_machine() -> None:
-    """LabError naming every missing tool and its package, or what about this machine cannot carry a lab."""
-    require_root()
-    missing = [tool for tool in TOOLS if shutil.which(tool, path=SYSTEM_PATH) is None]
+def check_tools(path: str = SYSTEM_PATH) -> None:
+    """LabError naming every tool that is not on the path, and the packages that have them."""
+    missing = [tool for tool in TOOLS if shutil.which(tool, path=path) is None]
     if missing:
         packages = " ".join(sorted({TOOLS[tool] for tool in missing}))
         raise LabError(f"missing: {', '.join(missing)}", hint=f"apt-get install {packages}")
+
+
+def check_machine() -> None:
+    """LabError for what about this machine cannot carry a lab."""
+    require_root()
+    check_tools()
     if "overlay" not in Path("/proc/filesystems").read_text(encoding="ascii"):
         subprocess.run(["/sbin/modprobe", "overlay"], capture_output=True, check=False)
-        if "overlay" not in Path("/proc/filesystems").read_text(encoding="ascii"):
-            raise LabError("this kernel has no overlayfs", hint="modprobe overlay")
+    if "overlay" not in Path("/proc/filesystems").read_text(encoding="ascii"):
+        raise LabError("this kernel has no overlayfs", hint="modprobe overlay")
     root = Path("/").stat().st_dev
     apart = [path for path in _ONE_FILE_SYSTEM if Path(path).stat().st_dev != root]
     if apart:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gigactl.lab.hardware import identities, without
+from gigactl.lab.hardware import banks, identities, without
 
 STATE = """\
 driver 580.126.20
@@ -31,6 +31,11 @@ def test_identities() -> None:
         (1, "0000:2e:00.0", "GPU-b", "2"),
         (2, "0000:41:00.0", "GPU-c", "3"),
     ]
+
+
+def test_banks() -> None:
+    assert banks(STATE) == 0
+    assert banks(STATE + "gpu.*.remap.hist.max 2560\n") == 2560
 
 
 def test_the_others_move_up() -> None:

@@ -40,6 +40,14 @@ def test_uptime_begins_with_the_boot(host: Seen) -> None:
     assert float(host.says("cut -d ' ' -f 1 /proc/uptime")) <= seconds + 1
 
 
+def test_root_of_a_host_is_not_root_of_this_machine(host: Seen) -> None:
+    for change in ("echo 1 > /proc/sys/vm/swappiness", "echo h > /proc/sysrq-trigger", "date -s 2020-01-01"):
+        assert host.ssh(change).returncode != 0
+    bounding = int(host.says("grep CapBnd /proc/self/status").split()[1], 16)
+    net_admin, sys_module, sys_time, syslog = 12, 16, 25, 34
+    assert not any(bounding >> capability & 1 for capability in (net_admin, sys_module, sys_time, syslog))
+
+
 def test_sudo(host: Seen) -> None:
     assert host.says("sudo -n id -u", user="ops") == "0"
     assert "password is required" in host.ssh("sudo -n id -u", user="opspw").stderr

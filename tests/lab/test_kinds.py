@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from gigactl.lab.hardware import GpuIdentity
 from gigactl.lab.xid import xid_lines
 
 GPUS = tuple(GpuIdentity(index, f"0000:{index + 0x10:02x}:00.0", f"GPU-{index}", f"{index}") for index in range(8))
-TARGET = Target(GPUS, nvlinks=18, width=16, driver="580.126.20")
+TARGET = Target(GPUS, nvlinks=18, width=16, driver="580.126.20", banks=2560)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -49,12 +51,17 @@ def test_what_makes_no_sense_is_said(kind: str, options: dict[str, str], words: 
 
 def test_a_board_without_nvlinks() -> None:
     with pytest.raises(LabError, match="no NVLinks"):
-        effect(choose("nvlink-down", {}), Target(GPUS, nvlinks=0, width=16, driver="580.126.20"))
+        effect(choose("nvlink-down", {}), replace(TARGET, nvlinks=0))
+
+
+def test_memory_without_spare_rows() -> None:
+    with pytest.raises(LabError, match="no spare rows"):
+        effect(choose("row-remap-failed", {}), replace(TARGET, banks=0))
 
 
 def test_older_drivers_do_not_state_the_recovery() -> None:
     def log(driver: str) -> str:
-        return "\n".join(effect(choose("gpu-lost", {}), Target(GPUS, 18, 16, driver)).log)
+        return "\n".join(effect(choose("gpu-lost", {}), replace(TARGET, driver=driver)).log)
 
     assert "154, " in log("580.126.20")
     assert "154, " not in log("550.90.07")

@@ -23,6 +23,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -248,6 +249,17 @@ static void take_name(char **argument)
     prctl(PR_SET_NAME, "init");
 }
 
+/* What root in a host must not do to the machine it shares a kernel and a network with. */
+static void give_up_the_machine(void)
+{
+    static const int capabilities[] = {
+        CAP_SYS_MODULE, CAP_SYS_TIME, CAP_SYS_RAWIO, CAP_SYSLOG, CAP_NET_ADMIN, CAP_MAC_ADMIN, CAP_MAC_OVERRIDE, CAP_WAKE_ALARM,
+    };
+
+    for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++)
+        prctl(PR_CAPBSET_DROP, capabilities[i], 0, 0, 0);
+}
+
 static void live(int channel)
 {
     struct signalfd_siginfo ignored;
@@ -307,6 +319,7 @@ static void become_init(int channel, int ready, char **argument)
         _exit(1);
     close(ready);
     take_name(argument);
+    give_up_the_machine();
     live(channel);
 }
 
