@@ -6,13 +6,13 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 import typer
 from typer.core import TyperGroup
 
 from gigactl import __version__
 from gigactl.cli import exits
+from gigactl.cli.log import Log, logging_to_file
 from gigactl.cli.root import build
 from gigactl.cli.session import ReaderGoneError, Session, shown
 from gigactl.cli.world import World
@@ -21,6 +21,14 @@ from gigactl.errors import GigactlError, UsageError
 
 def run(argv: Sequence[str], world: World) -> int:
     """Run one command; its exit code. Nothing is raised."""
+    with logging_to_file(world) as log:
+        code = _ended(argv, world, log)
+        if log.place is not None and code != exits.BUG:
+            Session(world).tell(f"gigactl: details are in {log.place}\n")
+        return code
+
+
+def _ended(argv: Sequence[str], world: World, log: Log) -> int:
     try:
         return _dispatch(argv, world)
     except typer.TyperException as wrong:
@@ -32,8 +40,8 @@ def run(argv: Sequence[str], world: World) -> int:
         return exits.of_signal(13)
     except (KeyboardInterrupt, typer.Abort):
         return exits.of_signal(2)
-    except Exception as error:  # noqa: BLE001  # the last place: a bug is shown in one line, its traceback kept in a file
-        return _bug(error, argv, world)
+    except Exception as error:  # noqa: BLE001  # the last place: a bug is one line here, its traceback is kept in a file
+        return _bug(error, argv, world, log)
 
 
 def _dispatch(argv: Sequence[str], world: World) -> int:
@@ -53,27 +61,17 @@ def _fail(error: GigactlError, world: World) -> int:
     return error.exit_code
 
 
-def _bug(error: Exception, argv: Sequence[str], world: World) -> int:
+def _bug(error: Exception, argv: Sequence[str], world: World, log: Log) -> int:
     """The traceback goes to a file, its place and one line to the user. No option carries a secret, so argv is kept."""
     text = f"gigactl {__version__}, Python {sys.version.split()[0]}, {world.now().isoformat()}\n"
     text += f"$ gigactl {' '.join(argv)}\n" + "".join(traceback.format_exception(error))
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     try:
-        place = _keep(text, world)
-        hint = f"the traceback is in {place}"
+        hint = f"the traceback is in {log.keep(text)}"
     except OSError as unwritable:
         Session(world).tell(text)
         hint = f"the traceback could not be kept: {unwritable}"
     return _fail(GigactlError(what, hint=hint), world)
-
-
-def _keep(text: str, world: World) -> Path:
-    folder = world.state / "log"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    place = folder / f"error-{world.now():%Y%m%dT%H%M%S}-{os.getpid()}.txt"
-    place.touch(mode=0o600)
-    place.write_text(text, encoding="utf-8")
-    return place
 
 
 def _drop_stdout(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What the program shows to the outside as a value: commands, options, exit codes, environment. Texts are tested by it."""
+"""What the program shows to the outside as a value: commands, options, exit codes, environment. Tests compare texts."""
 
 from __future__ import annotations
 

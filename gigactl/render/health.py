@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gigactl.render.problems import counts, in_words, problems, table
+from gigactl.render.problems import Problem, counts, in_words, problems, table
 from gigactl.render.table import Screen, draw, painted
 from gigactl.render.text import count, one_line, seconds
 from gigactl.results import Verdict
 from gigactl.sweep.look import HostLook
+
+_GLANCE = 40
+"""Characters of host names that still are a glance."""
 
 
 def screen(looks: Sequence[HostLook], took: float, on: Screen, *, verbose: bool = False) -> str:
@@ -34,8 +37,13 @@ def last_line(looks: Sequence[HostLook], took: float, *, verbose: bool = False) 
     if hidden:
         parts.append(f"{count(hidden, 'note')} not shown (-v)")
     if lines:
-        parts.append(f"worst: {one_line(lines[0].places)}: {one_line(lines[0].key.summary)}")
+        parts.append(f"worst: {_where(lines[0])}: {one_line(lines[0].key.summary)}")
     return " · ".join(parts)
+
+
+def _where(line: Problem) -> str:
+    """The hosts of one line where they are readable at a glance, else how many they are."""
+    return one_line(line.places) if len(line.places) <= _GLANCE else count(len(line.gpus), "host")
 
 
 def _hints(looks: Sequence[HostLook]) -> Iterable[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from gigactl.cli.lazy import CATALOGUE, load
 from gigactl.transport.base import Deadline, Endpoint
+from gigactl.transport.simulated import SimulatedTransport
 from tests.cli.harness import Program
 
 
@@ -60,16 +62,23 @@ def test_the_version_is_also_an_option_among_others(program: Program) -> None:
     assert (done.code, done.out.split()[0]) == (0, "gigactl")
 
 
-@dataclass
-class Broken:
+class Broken(SimulatedTransport):
     """A transport with a bug."""
 
-    def connect(self, endpoint: Endpoint, deadline: Deadline) -> None:
-        raise ZeroDivisionError("in the transport")
+    def connect(self, endpoint: Endpoint, deadline: Deadline) -> NoReturn:
+        raise ZeroDivisionError(f"reaching {endpoint.name}")
+
+
+def test_a_bug_with_one_host_is_that_hosts_and_its_traceback_is_kept(program: Program) -> None:
+    done = replace(program, transport=Broken())("health", "check", "-l", "gpu001")
+    assert done.code == 6
+    assert "unknown" in done.out
+    place = Path(done.err.strip().removeprefix("gigactl: details are in "))
+    assert "ZeroDivisionError: reaching gpu001" in place.read_text(encoding="utf-8")
+    assert "Traceback" not in done.err
 
 
 def test_a_bug_is_one_line_and_its_traceback_is_kept(program: Program) -> None:
-    """Outside of a host's conversation: the world's clock has a bug."""
     done = program("-i", "\0", "inventory", "list")
     assert done.code == 1
     first, hint = done.err.splitlines()

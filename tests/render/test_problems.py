@@ -103,3 +103,8 @@ def test_every_host_is_counted_once_and_every_finding_has_its_place(fleet: dict[
         for gpu in place.split(" GPU ")[1].split(",")
     }
     assert found == {(f"gpu{number:03}", gpu) for number, (_, gpus) in fleet.items() for gpu in gpus}
+
+
+def test_too_many_to_read_at_a_glance_are_counted() -> None:
+    looks = [look(f"gpu{number:03}", Verdict.CRITICAL, finding()) for number in range(1, 200, 3)]
+    assert last_line(looks, 1.0).endswith("worst: 67 hosts: A GPU is lost")
