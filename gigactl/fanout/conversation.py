@@ -89,13 +89,15 @@ class Conversation(Generic[T]):
         return self._tried >= self._allowed or state.upcoming_sleep >= self._deadline.remaining()
 
     def ended(self, failure: HostError | None) -> Ended:
-        """The host's Ended, `failure` being what `hold` raised."""
+        """The host's Ended, `failure` being what `hold` raised, without the frames it came through (it may be kept)."""
         seconds = self._deadline.clock() - self._began
         uncertain = self._dialogue.effect is Effect.ONCE and self._sent and not isinstance(failure, BecomeFailed)
         if failure is not None and uncertain:
             failure = type(failure)(
                 f"{failure.detail}; the command may have run, and is not repeated", hint=failure.hint
             )
+        if failure is not None:
+            failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         return Ended(self._host.name, self._status(failure, uncertain), failure, self._tried, seconds)
 
     def _status(self, failure: HostError | None, uncertain: bool) -> Status:

@@ -171,7 +171,7 @@ def test_a_prompt_in_pieces_is_asked_once() -> None:
         elevation.feed(Stream.STDERR, bytes([byte]))
     assert not elevation.wants_password
     elevation.feed(Stream.STDERR, PROMPT[-1:])
-    assert elevation.wants_password
+    assert bool(elevation.wants_password)
     assert elevation.password() == b"sesame\n"
     with pytest.raises(BecomeFailed, match="did not take"):
         elevation.feed(Stream.STDERR, b"Sorry, try again.\n" + PROMPT)

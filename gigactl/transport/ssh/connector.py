@@ -35,18 +35,20 @@ class Attempt:
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        self.established: asyncio.Future[None] = loop.create_future()
+        self.established: asyncio.Future[bool] = loop.create_future()
+        self.error: Exception | None = None
         self.over = asyncio.Event()
         self.session: Session | None = None
 
     def ready(self) -> None:
         if not self.established.done():
-            self.established.set_result(None)
+            self.established.set_result(True)
 
     def finished(self, error: Exception | None) -> None:
         self.over.set()
         if not self.established.done():
-            self.established.set_exception(EndedError(error))
+            self.error = error
+            self.established.set_result(False)
         if self.session is not None:
             self.session.finished(error)
 
@@ -143,7 +145,8 @@ class Connector:
         if not done:
             limit = options.login_s if wire.initial_kex_done else options.exchange_s
             raise _late(deadline, limit, f"{where}: waited {{:g}} s for {wire.stage}")
-        await attempt.established
+        if not attempt.established.result():
+            raise EndedError(attempt.error)
 
     def _known_hosts(self, files: tuple[str, ...]) -> KnownHosts:
         if files not in self._known:
@@ -163,9 +166,6 @@ async def running(sock: socket.socket, hello: Hello, attempt: Attempt, where: st
     try:
         yield wire
     finally:
-        attempt.established.cancel()
-        if attempt.established.done() and not attempt.established.cancelled():
-            attempt.established.exception()  # looked at, so that the loop does not report it
         wire.finish()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(attempt.over.wait(), _GOODBYE_S)

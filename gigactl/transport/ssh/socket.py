@@ -112,6 +112,7 @@ class WakeableSocket:
             os.close(self._wake_out)
             self._wake_in = self._wake_out = -1
         self._sock.close()
+        self._before_sleep = self._on_wake = _nothing  # no circle through the owner
 
     def settimeout(self, seconds: float | None) -> None:
         """paramiko sets one so as to poll; here nothing polls."""
@@ -119,3 +120,7 @@ class WakeableSocket:
     @property
     def _closed(self) -> bool:  # the name paramiko asks a socket for
         return self._wake_out < 0
+
+
+def _nothing() -> None:
+    pass

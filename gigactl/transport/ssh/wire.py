@@ -113,6 +113,29 @@ class Opening:
     target: tuple[str, int] | None = None
 
 
+class _Nobody:
+    """Listens once everything is told, so that nothing told leads back to what told it."""
+
+    def ready(self) -> None: ...
+
+    def finished(self, error: Exception | None) -> None: ...
+
+    def opened(self) -> None: ...
+
+    def refused(self, reason: str) -> None: ...
+
+    def data(self, stderr: bool, data: bytes) -> None: ...
+
+    def exited(self, code: int | None, signal: str | None) -> None: ...
+
+    def drained(self) -> None: ...
+
+    def ended(self, closed: bool) -> None: ...
+
+
+_NOBODY = _Nobody()
+
+
 class _Event:
     """Stands where paramiko wants a threading.Event; setting it goes on with the work, in the same thread."""
 
@@ -203,6 +226,7 @@ class Channel:
     def refused(self, reason: str) -> None:
         self._over = True
         self._wire.notify(self._listener.refused, reason)
+        self._listener = _NOBODY
 
     def feed(self, data: bytes, eof: bool) -> None:
         """More for the host's standard input, after what is waiting."""
@@ -273,6 +297,7 @@ class Channel:
             self._fed.clear()
             self._wire.forget(self._number)
             self._wire.notify(self._listener.ended, True)
+            self._listener = _NOBODY
 
     def _feed(self, m: Message) -> None:
         self._wire.notify(self._listener.data, False, m.get_binary())
@@ -409,8 +434,17 @@ class Wire(paramiko.Transport):
             self._sock.close()
             for channel in list(self._open_channels.values()):
                 channel._unlink()
-            self.notify(self._listener.finished, self.saved_exception)
+            error, self.saved_exception = self.saved_exception, None
+            self.notify(self._listener.finished, None if error is None else error.with_traceback(None))
             self._tell()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Cut the circles through this object: finished connections are freed now, not when the collector comes by."""
+        self._handler_table.clear()
+        self._posted.clear()
+        self.auth_handler = self.kex_engine = None
+        self._listener = _NOBODY
 
     def notify(self, call: Callable[..., None], *values: Any) -> None:
         """Tell the loop, before this thread sleeps the next time."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 import time
 from collections import Counter
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from gigactl.errors import ConnectTimeout, DeadlineExceeded
@@ -31,9 +33,10 @@ def fleet(sshd: Sshd, count: int) -> list[Host]:
     return [Host(f"gpu{number:03d}", address, ssh=settings) for number, address in enumerate(addresses)]
 
 
-async def sweep(
-    used: SshTransport, hosts: list[Host], shell: Shell, limits: Limits
-) -> list[Message[ShellReply] | Ended]:
+Arrival = Message[ShellReply] | Ended
+
+
+async def sweep(used: SshTransport, hosts: list[Host], shell: Shell, limits: Limits) -> list[Arrival]:
     async with AsyncioEngine(lambda host: used).run(hosts, shell, limits) as arrivals:
         return [arrival async for arrival in arrivals]
 
@@ -95,6 +98,23 @@ def test_a_deadline_leaves_nothing_running(sshd: Sshd, tmp_path: Path) -> None:
     while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < until:
         time.sleep(0.05)
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+
+
+@pytest.mark.parametrize("command", ["true", "refused"])
+def test_a_finished_connection_is_freed_at_once(sshd: Sshd, command: str) -> None:
+    """Not when the collector comes by: at a thousand hosts that is tens of megabytes later."""
+    hosts = fleet(sshd, 20)
+    if command == "refused":
+        hosts = [Host(host.name, host.address, ssh=sshd.endpoint(known_hosts="").ssh) for host in hosts]
+    gc.collect()
+    gc.disable()
+    try:
+        arrivals = asyncio.run(sweep(transport(), hosts, Shell((command,)), Limits(window=4)))
+        alive = sum(isinstance(one, paramiko.Transport) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive <= 1
+    assert len(arrivals) == (20 if command == "refused" else 40)
 
 
 @pytest.mark.slow
