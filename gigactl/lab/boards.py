@@ -34,7 +34,7 @@ class Celsius(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BoardEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A board as the file has it. `pci_device`, `pci_subsystem`: ids below NVIDIA's 10de. `nvlinks`: per GPU.
 
-    `fabric`: `nvswitch` (switches on the PCI bus), `nvlink5` (switches behind a management NIC) or `none`. `nvswitches`:
+    `fabric`: `nvswitch` (switches on the PCI bus), `nvlink5` (behind a management NIC) or `none`. `nvswitches`:
     how many are on the bus, all of `nvswitch_device`. `nic_rate` as the kernel writes a port's rate.
     """
 
