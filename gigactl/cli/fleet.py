@@ -12,7 +12,7 @@ from gigactl.errors import SafetyRail, UsageError
 from gigactl.inventory.load import load_inventory
 from gigactl.inventory.model import Host, Inventory
 from gigactl.inventory.selector import select
-from gigactl.settings import load_settings
+from gigactl.settings import Settings, load_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,13 @@ class Fleet:
 
 
 def setting(session: Session, name: str) -> Any:
-    """An option's value: typed, else GIGACTL_NAME, else the project file's, else the user file's, else None."""
-    if name in session.given:
-        return session.given[name]
-    return load_settings(session.world.environ, session.world.directory).get(name)
+    """An option's value: typed, else GIGACTL_NAME, else the project file's, else the user file's, else the default."""
+    return settings(session).value(name)
+
+
+def settings(session: Session) -> Settings:
+    """All of them, with their origins. Raises InvalidDocument with every problem of files and environment."""
+    return load_settings(session.given, session.world.environ, session.world.directory)
 
 
 def inventory_file(session: Session) -> Path:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from gigactl.cli.fleet import setting
 from gigactl.cli.session import Session
@@ -22,22 +21,27 @@ from gigactl.transport.ssh.transport import SshTransport
 if TYPE_CHECKING:
     from gigactl.transport.ssh.trust import Scanned
 
-TRANSPORTS: dict[str, Callable[[], Transport]] = {
-    "ssh": lambda: SshTransport(SshOptions()),
-    "local": LocalTransport,
+TRANSPORTS: dict[str, Callable[[Session], Transport]] = {
+    "ssh": lambda session: SshTransport(SshOptions(connect_s=float(setting(session, "connect_timeout")))),
+    "local": lambda session: LocalTransport(),
 }
 
 
 def engine(session: Session) -> AsyncioEngine:
-    """The engine over the world's transports. Raises UsageError for a --transport there is none of."""
+    """The engine over the transports."""
+    return AsyncioEngine(transports(session))
+
+
+def transports(session: Session) -> Callable[[Host], Transport]:
+    """The world's, else the one a host's entry names or --transport forces; each made once.
+
+    Raises UsageError for a --transport there is none of.
+    """
     forced = setting(session, "transport")
     if forced is not None and forced not in TRANSPORTS:
         raise UsageError(f"no transport {forced!r}", hint=f"there are {', '.join(TRANSPORTS)}")
-    return AsyncioEngine(session.world.transport_for or by_name(forced))
-
-
-def by_name(forced: str | None) -> Callable[[Host], Transport]:
-    """The transport a host's entry names, or the one forced by --transport; each made once."""
+    if session.world.transport_for is not None:
+        return session.world.transport_for
     made: dict[str, Transport] = {}
 
     def transport_for(host: Host) -> Transport:
@@ -45,7 +49,7 @@ def by_name(forced: str | None) -> Callable[[Host], Transport]:
         if name not in TRANSPORTS:
             raise Unreachable(f"{host.name}: no transport is called {name!r}")
         if name not in made:
-            made[name] = TRANSPORTS[name]()
+            made[name] = TRANSPORTS[name](session)
         return made[name]
 
     return transport_for
@@ -59,7 +63,7 @@ class Scanner(Protocol):
 
 def scanner(session: Session) -> Callable[[Host], Scanner]:
     """Who asks a host for its keys: its transport. One that has no keys is that host's failure."""
-    transport_for = session.world.transport_for or by_name(setting(session, "transport"))
+    transport_for = transports(session)
 
     def scanner_for(host: Host) -> Scanner:
         transport = transport_for(host)
@@ -71,20 +75,14 @@ def scanner(session: Session) -> Callable[[Host], Scanner]:
 
 
 def limits(session: Session, timeout: float | None) -> Limits:
-    """The engine's own limits where nothing else is said. Raises UsageError for what cannot be."""
-    standard = Limits()
-    window = int(first_given(setting(session, "fanout"), standard.window))
-    host_s = float(first_given(timeout, setting(session, "timeout"), standard.host_s))
+    """The engine's limits by the settings. Raises UsageError for what cannot be."""
+    window, total_s = int(setting(session, "fanout")), setting(session, "total_timeout")
+    host_s = float(setting(session, "timeout") if timeout is None else timeout)
     if window < 1:
         raise UsageError(f"--fanout {window}: at least one host at a time")
     if host_s <= 0:
         raise UsageError(f"--timeout {host_s:g}: more than 0 seconds")
-    return replace(standard, window=window, host_s=host_s)
-
-
-def first_given(*values: Any) -> Any:
-    """The first that is not None: 0 is a value."""
-    return next(value for value in values if value is not None)
+    return Limits(window=window, host_s=host_s, total_s=total_s)
 
 
 def become(session: Session, ask: bool, file: Path | None) -> Become:

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from gigactl.cli import exits, rehearsal
+from gigactl.cli.fleet import setting
 from gigactl.cli.session import Session
 from gigactl.errors import UsageError
 from gigactl.inventory.ranges import expand, fold
@@ -87,7 +88,8 @@ def down(session: Session, directory: Path | None) -> int:
 
 
 def _folder(session: Session, directory: Path | None) -> Path:
-    return (directory or session.world.state / "lab").absolute()
+    state = setting(session, "state")
+    return (directory or Path(state or session.world.state) / "lab").absolute()
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -47,10 +47,11 @@ class Session:
 
     def screen(self, stream: TextIO | None = None) -> Screen:
         """How to draw for stdout, or another stream."""
+        from gigactl.cli.fleet import setting
         from gigactl.render.table import Screen
 
         stream = stream or self.world.stdout
-        return Screen(self.world.width(stream), self.world.colour(stream) and not self.given.get("no_color"))
+        return Screen(self.world.width(stream), self.world.colour(stream) and not setting(self, "no_color"))
 
     def write(self, text: str) -> None:
         """Data, to stdout. Raises ReaderGoneError when nobody reads it any more."""
@@ -73,11 +74,13 @@ class Session:
 
     def output(self, *allowed: str, default: str = "table") -> str:
         """The output format: the option, then the settings; one this command does not have is a usage error."""
-        from gigactl.cli.fleet import setting
+        from gigactl.cli.fleet import settings
 
-        chosen = str(setting(self, "output") or default)
+        asked = settings(self)["output"]
+        chosen = str(asked.value or default)
         if chosen not in allowed:
-            raise UsageError(f"no output format {chosen!r} here", hint=f"there are {', '.join(allowed)}")
+            hint = f"there are {', '.join(allowed)} ({asked.origin} says {chosen})"
+            raise UsageError(f"no output format {chosen!r} here", hint=hint)
         return chosen
 
     def confirm(self, what: str, hosts: int) -> None:

@@ -11,9 +11,10 @@ from typer.core import TyperCommand, TyperGroup
 from gigactl.cli import exits
 from gigactl.cli.lazy import CATALOGUE, load
 from gigactl.cli.root import build
+from gigactl.settings import ENVIRONMENT
 
-ENVIRONMENT = ("NO_COLOR", "TERM", "CI", "COLUMNS", "SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
-"""Names that others have given a meaning and that we heed; ours are the settings' (`gigactl.settings`)."""
+HEEDED = ("NO_COLOR", "TERM", "CI", "COLUMNS", "SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
+"""Environment names that others have given a meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def surface() -> Surface:
     for entry in CATALOGUE:
         for name, command in _leaves(entry.name, load(entry)):
             commands[name] = _options(command)
-    return Surface(commands, exits.MEANINGS, ENVIRONMENT)
+    return Surface(commands, exits.MEANINGS, (*ENVIRONMENT, *HEEDED))
 
 
 def _leaves(name: str, command: TyperCommand | TyperGroup) -> Iterator[tuple[str, object]]:

@@ -95,7 +95,7 @@ def test_one_word_is_the_shells_several_are_a_command(program: Program) -> None:
 
 def test_hosts_must_be_named(program: Program) -> None:
     transport = SimulatedTransport()
-    done = replace(program, transport=transport)("exec", "--", "true", GIGACTL_LIMIT="@all")
+    done = replace(program, transport=transport)("exec", "--", "true")
     assert (done.code, transport.received) == (2, [])
     assert "-l @all" in done.err
 

@@ -42,8 +42,8 @@ class Ask:
 def check(session: Session, fail_on: str | None, unreachable_ok: str | None, ask: Ask) -> int:
     """Look at the selected hosts; 8, 6 or 0 by what was found (128+N when interrupted)."""
     view = VIEWS[session.output(*VIEWS)](session)
-    severity = _severity(str(fail_on or setting(session, "fail_on") or Severity.CRITICAL.value))
-    lost_ok = exits.tolerance(str(unreachable_ok or setting(session, "unreachable_ok") or 0))
+    severity = _severity(str(setting(session, "fail_on") if fail_on is None else fail_on))
+    lost_ok = exits.tolerance(str(setting(session, "unreachable_ok") if unreachable_ok is None else unreachable_ok))
     look = _prepare(session, selected(session), ask)
     codes = loop.run(session, lambda interrupt: look.run(view, interrupt))
     return exits.first([*codes, exits.of_health([one.judgement for one in look.seen.values()], severity, lost_ok)])
