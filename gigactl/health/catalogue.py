@@ -13,6 +13,13 @@ from gigactl.health.xid import NVLINK5, STATES_RECOVERY, row_ask
 _CODED = re.compile(r"(?P<kind>S?XID)-(?P<code>[0-9]{1,6})")
 _CURED = "It counts until a reset of the GPU, a load of the driver, or a boot."
 _CURED_SWITCH = "It counts until a load of the driver or a boot."
+_GPUD_LETTERS = {"I": "information", "W": "a warning", "F": "fatal"}
+_GPUD_ACTIONS = {
+    "reboot": "reboot",
+    "HW": "hardware inspection",
+    "app": "check the application",
+    "ignore": "no action",
+}
 # the boards of the catalogue's column, in its order
 _BOARDS = ("A100", "H100", "B100", "GB200")
 
@@ -75,7 +82,7 @@ def _xid(code: int) -> Explanation:
         )
     hand = table.by_hand.get(code)
     said = [f"NVIDIA's first action: {row.first}."] if row.first else ["NVIDIA names no action."]
-    said += [f"gpud's class and actions: {row.gpud}."]
+    said += [_gpud(row.gpud)]
     boards = [board for board, listed in zip(_BOARDS, row.gpus, strict=False) if listed == "Y"]
     said += [f"Listed for {', '.join(boards)}."] if boards else []
     said += [f"Judged by hand: {hand.why}."] if hand else []
@@ -89,6 +96,13 @@ def _xid(code: int) -> Explanation:
         asks=row_ask(code, row),
         variants=_xid_variants(code),
     )
+
+
+def _gpud(said: str) -> str:
+    """`F reboot+HW` in words; tools disagree, and who wonders sees it here."""
+    letter, _, actions = said.partition(" ")
+    words = ", ".join(_GPUD_ACTIONS[action] for action in actions.split("+") if action)
+    return f"gpud calls it {_GPUD_LETTERS[letter]}" + (f" ({words})." if words else ".")
 
 
 def _todo(then: str, stated: int | None) -> str:

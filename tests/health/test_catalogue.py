@@ -51,6 +51,12 @@ def test_a_wrong_id_names_the_nearest() -> None:
     assert raised.value.exit_code == 2
 
 
+def test_where_tools_disagree_both_are_shown() -> None:
+    means = explain("XID-63").means
+    assert "NVIDIA's first action: IGNORE" in means
+    assert "gpud calls it fatal (reboot, hardware inspection)" in means
+
+
 def test_what_varies_is_shown() -> None:
     assert len(explain("XID-154").variants) == 8
     assert dict(explain("XID-149").variants)["reset"].remedy == (Remedy.RESET_GPU,)
