@@ -41,7 +41,7 @@ _WITHOUT_DRIVER = frozenset({"FABRIC-MANAGER-DOWN", "FABRIC-NOT-READY"})
 # error. 95 and 140 are not: uncontained and unrecovered errors mean more than the counter does.
 _MEMORY = frozenset({"XID-48", "XID-171", "XID-172", "XID-63", "XID-94", "GPU-ROW-REMAP-PENDING"})
 TWINS = (
-    Twin("GPU-MISSING", _GONE, _absent),
+    Twin("GPU-MISSING", _GONE | {"GPU-LOST"}, _absent),
     Twin("GPU-LOST", _GONE),
     Twin("GPU-ROW-REMAP-FAILED", frozenset({"XID-64", "XID-63", "GPU-ROW-REMAP-PENDING"}), replaces=True),
     Twin("GPU-ECC-UNCORRECTED", _MEMORY),
@@ -110,7 +110,7 @@ def _covers(remedies: Iterable[Remedy], wanted: Remedy) -> bool:
 
 # causes that leave every reading of every GPU unread, and those that do so for one GPU
 _BLINDS_HOST = frozenset({"DRIVER-NOT-LOADED", "DRIVER-NO-LIBRARY", "DRIVER-MISMATCH", "NVML-HUNG", "NVML-FAILED"})
-_BLINDS_GPU = frozenset({"GPU-LOST", "NVML-FAILED", "GPU-RECOVERY-ACTION"})
+_BLINDS_GPU = frozenset({"GPU-MISSING", "GPU-LOST", "NVML-FAILED", "GPU-RECOVERY-ACTION"})
 
 
 def fold_gaps(

@@ -94,9 +94,9 @@ class View:
 
     @cached_property
     def addresses(self) -> frozenset[str]:
-        """Addresses of the NVIDIA GPUs that are there, by the bus and by NVML."""
-        bus = () if isinstance(self.bus, Unread) else self.bus
-        return frozenset([gpu["address"] for gpu in bus] + [pci for pci in self.refs if pci])
+        """Addresses at which there is an NVIDIA GPU: the bus decides where it was read, since NVML may
+        still list one that is gone."""
+        return frozenset(self.refs if isinstance(self.bus, Unread) else (gpu["address"] for gpu in self.bus))
 
     @cached_property
     def foreign(self) -> bool:

@@ -52,6 +52,20 @@ def test_a_missing_gpu_is_named_where_the_kernel_log_knows_it() -> None:
     assert "XID-79" in finding.folded
 
 
+def test_a_gpu_that_left_the_bus_and_that_nvml_still_lists_is_one_fault() -> None:
+    look = snapshot()
+    del facts(look)["pci_gpus"][3]
+    lose(look["gpus"][3], "lost")
+    look["kernel"] = kernel(xid(79))
+    judgement = said(look)
+    (finding,) = judgement.findings
+    assert finding.id == "GPU-MISSING"
+    assert finding.gpu is not None
+    assert (finding.gpu.index, finding.gpu.pci) == (3, pci(3))
+    assert {"GPU-LOST", "XID-79", "ecc"} <= set(finding.folded)
+    assert judgement.not_measured == ()
+
+
 def test_more_gpus_than_expected_is_information() -> None:
     judgement = said(snapshot(), replace(expectation("h200"), gpu_count=4))
     assert ids(judgement) == ["GPU-EXTRA"]
@@ -343,6 +357,9 @@ def test_a_gpu_that_wants_a_reset_before_anything_is_read() -> None:
     (finding,) = judgement.findings
     assert (finding.id, finding.remedy) == ("GPU-RECOVERY-ACTION", (Remedy.RESET_GPU,))
     assert judgement.not_measured == ()
+    look["gpus"][3]["values"]["recovery_action"] = 2
+    (finding,) = said(look).findings
+    assert (finding.id, finding.remedy) == ("GPU-RECOVERY-ACTION", (Remedy.REBOOT,))
 
 
 # --- links and fabric -------------------------------------------------------------------------------------------------

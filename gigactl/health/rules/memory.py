@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from gigactl.health.recovery import by_number
 from gigactl.health.rule import Collect, Rule
-from gigactl.health.view import View
+from gigactl.health.view import GpuView, View
 from gigactl.results import Evidence, Reason, Unread
 
-_RECOVERY = "NVML field 230"
+_ID = "GPU-RECOVERY-ACTION"
 
 
 def ecc(rule: Rule, view: View, out: Collect) -> None:
@@ -35,23 +35,24 @@ def row_remap(rule: Rule, view: View, out: Collect) -> None:
 def recovery(rule: Rule, view: View, out: Collect) -> None:
     """What the driver itself says the GPU needs."""
     for gpu in view.gpus:
-        if gpu.trouble is not None and gpu.trouble.reason is Reason.RESET_REQUIRED:
-            evidence = Evidence("*", "reset required", None, "NVML error 16")
-            out.find(
-                "GPU-RECOVERY-ACTION", evidence, gpu=gpu.ref, summary=_says("a GPU reset"), variant="reset-required"
-            )
-            continue
         value = gpu.number("recovery_action")
-        if isinstance(value, Unread):
+        if not isinstance(value, Unread) and value:
+            _stated(gpu, int(value), out)
+        elif gpu.trouble is not None and gpu.trouble.reason is Reason.RESET_REQUIRED:
+            evidence = Evidence("*", "reset required", None, "NVML error 16")
+            out.find(_ID, evidence, gpu=gpu.ref, summary=_says("a GPU reset"), variant="reset-required")
+        elif isinstance(value, Unread):
             out.gap(rule, "recovery_action", value, gpu.ref)
-        elif value:
-            action = by_number(int(value))
-            evidence = Evidence("recovery_action", int(value), 0, _RECOVERY)
-            if action is None:
-                summary = _says("something this catalogue does not know")
-                out.find("GPU-RECOVERY-ACTION", evidence, gpu=gpu.ref, summary=summary, variant="unknown")
-            else:
-                out.find("GPU-RECOVERY-ACTION", evidence, gpu=gpu.ref, summary=_says(action.means), ask=action.ask)
+
+
+def _stated(gpu: GpuView, number: int, out: Collect) -> None:
+    action = by_number(number)
+    evidence = Evidence("recovery_action", number, 0, "NVML field 230")
+    if action is None:
+        summary = _says("something this catalogue does not know")
+        out.find(_ID, evidence, gpu=gpu.ref, summary=summary, variant="unknown")
+    else:
+        out.find(_ID, evidence, gpu=gpu.ref, summary=_says(action.means), ask=action.ask)
 
 
 def _says(need: str) -> str:
@@ -67,5 +68,5 @@ RULES = (
         True,
         row_remap,
     ),
-    Rule("recovery", ("GPU-RECOVERY-ACTION",), ("recovery_action",), False, recovery),
+    Rule("recovery", (_ID,), ("recovery_action",), False, recovery),
 )

@@ -27,19 +27,17 @@ def count(rule: Rule, view: View, out: Collect) -> None:
 
 
 def _absent(view: View) -> list[str]:
-    """Addresses where this boot's kernel log or an earlier look saw a GPU and the bus now has none."""
+    """Addresses where NVML, this boot's kernel log or an earlier look has a GPU and the bus now has none."""
     logged = {event["pci"] for event in view.events if event["kind"] in {"gpu-address", "xid", "fallen-off"}}
     # addresses move when a board enumerates otherwise; a GPU that still answers elsewhere is not the absent one
     here = {gpu.ref.uuid for gpu in view.gpus}
     seen = {gpu.pci for gpu in view.past.gpus if gpu.uuid not in here} if view.past else set()
-    return sorted(pci for pci in (logged | seen) - view.addresses if pci)
+    return sorted(pci for pci in (logged | seen | set(view.refs)) - view.addresses if pci)
 
 
 def _last_known(view: View, pci: str) -> GpuRef:
-    for gpu in view.past.gpus if view.past else ():
-        if gpu.pci == pci:
-            return gpu
-    return GpuRef(pci=pci)
+    earlier = {gpu.pci: gpu for gpu in view.past.gpus} if view.past else {}
+    return view.refs.get(pci) or earlier.get(pci) or GpuRef(pci=pci)
 
 
 def lost(rule: Rule, view: View, out: Collect) -> None:
