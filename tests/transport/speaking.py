@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from gigactl.transport.base import Connection, Deadline, Endpoint, Exec, Exit, Stream, Transport
@@ -45,10 +46,25 @@ def on(
         async with transport.connect(endpoint, soon(seconds)) as connection:
             return await work(connection)
 
-    before = threading.active_count()
+    before = threads()
     result = asyncio.run(main())
-    assert threading.active_count() <= before
+    assert settles(lambda: threads() <= before), "a thread is left over"
     return result
+
+
+def threads() -> int:
+    """All threads of this process, also those that Python's own count does not know."""
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def settles(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether it becomes true."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def run(transport: Transport, endpoint: Endpoint, *argv: str, stdin: bytes = b"") -> Output:

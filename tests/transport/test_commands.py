@@ -129,10 +129,7 @@ def test_leaving_kills_what_a_local_command_started() -> None:
             return int(data)
 
     pid = speaking.on(LocalTransport(), Endpoint("here", "localhost", SshSettings()), work)
-    until = time.monotonic() + 5
-    while running(pid) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not running(pid)
+    assert speaking.settles(lambda: not running(pid))
 
 
 def running(pid: int) -> bool:

@@ -9,9 +9,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from gigactl.errors import ConnectRefused, HostError
 from gigactl.transport.base import Deadline
+from gigactl.transport.ssh.channel import Opening
 from gigactl.transport.ssh.config import Route
 from gigactl.transport.ssh.session import ChannelPipe, Session
-from gigactl.transport.ssh.wire import Opening
 
 _PIECE = 32 << 10
 Connect = Callable[[Route, Deadline], AbstractAsyncContextManager[Session]]

@@ -7,7 +7,6 @@ Host certificates are not supported: a `@cert-authority` line is remembered only
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -113,7 +112,7 @@ def parse(text: str, file: str) -> tuple[Entry, ...]:
 def _decode(encoded: str) -> bytes | None:
     try:
         return base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         return None
 
 

@@ -16,7 +16,8 @@ from gigactl.transport.base import Become, Blob, Deadline, Exec, Exit, Stream
 from gigactl.transport.become import Elevation
 from gigactl.transport.placing import place
 from gigactl.transport.ssh import failures
-from gigactl.transport.ssh.wire import WINDOW, Channel, Opening, Wire
+from gigactl.transport.ssh.channel import WINDOW, Channel, Opening
+from gigactl.transport.ssh.wire import Wire
 from gigactl.transport.supervised import SupervisedProcess
 from gigactl.transport.waiting import until
 

@@ -30,7 +30,7 @@ from gigactl.inventory.model import SshSettings
 from gigactl.transport.base import Endpoint, Exit
 from gigactl.transport.ssh import SshOptions, SshTransport
 from gigactl.transport.ssh.known_hosts import fingerprint
-from tests.transport.speaking import on, run, soon
+from tests.transport.speaking import on, run, settles, soon, threads
 from tests.transport.sshd import KINDS, USER, Sshd, free_port, keygen, public, serving, transport
 
 
@@ -310,10 +310,10 @@ def test_cancelling_in_the_middle_of_the_handshake_is_prompt() -> None:
             await attempt
         return time.monotonic() - began
 
-    before = threading.active_count()
+    before = threads()
     with listening() as sock:
         assert asyncio.run(main(sock.getsockname()[1])) < 1
-    assert threading.active_count() <= before
+    assert settles(lambda: threads() <= before)
 
 
 def test_an_interrupted_program_ends_though_hosts_hang(keys: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -22,6 +21,7 @@ from gigactl.results import Status
 from gigactl.transport.base import Exit
 from gigactl.transport.dialogue import Ended, Message
 from gigactl.transport.ssh import SshTransport
+from tests.transport.speaking import settles, threads
 from tests.transport.ssh.test_connecting import listening
 from tests.transport.sshd import Sshd, transport
 
@@ -48,12 +48,12 @@ def open_files() -> int:
 def test_two_hundred_hosts_each_with_its_own_answer(sshd: Sshd) -> None:
     hosts = fleet(sshd, 200)
     shell = Shell(("sh", "-c", 'set -- $SSH_CONNECTION; echo "$3"'))
-    files, threads = open_files(), threading.active_count()
+    before = open_files(), threads()
     arrivals = asyncio.run(sweep(transport(), hosts, shell, Limits(window=32)))
     said = {one.host: one.value for one in arrivals if isinstance(one, Message)}
     assert said == {host.name: ShellReply(f"{host.address}\n".encode(), b"", Exit(0)) for host in hosts}
     assert Counter(one.status for one in arrivals if isinstance(one, Ended)) == {Status.OK: 200}
-    assert (open_files(), threading.active_count()) == (files, threads)
+    assert settles(lambda: (open_files(), threads()) == before)
 
 
 def test_one_sick_host_of_each_kind_among_well_ones(sshd: Sshd) -> None:
@@ -94,10 +94,7 @@ def test_a_deadline_leaves_nothing_running(sshd: Sshd, tmp_path: Path) -> None:
     assert all(isinstance(one.failure, DeadlineExceeded) for one in arrivals if isinstance(one, Ended))
     pids = [int(file.read_text()) for file in tmp_path.glob("pid-*")]
     assert len(pids) == 4
-    until = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+    assert settles(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
 @pytest.mark.parametrize("command", ["true", "refused"])
