@@ -54,7 +54,7 @@ at pci; for d in /sys/bus/pci/devices/*; do
 at df; limited 5 df -P -k -l; at inodes; limited 5 df -P -i -l
 at kmsg; limited 5 dd if=/dev/kmsg iflag=nonblock bs=8192 | sed -n -e '1p;$p' -e '/NVRM\|SXid\|GPU reset/p'
 at smi; { limited "$1" nvidia-smi -q -x; r=$?; echo; echo "@@gigactl smi_exit"; echo $r; } 2>&1 |
-  sed -e '/<supported_clocks>/,/<\/supported_clocks>/d'
+  sed -e '/<supported_clocks>.*<\/supported_clocks>/d' -e '/<supported_clocks>/,/<\/supported_clocks>/d'
 at links; limited 10 nvidia-smi nvlink -s
 at end
 """
