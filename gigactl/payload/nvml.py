@@ -39,7 +39,7 @@ MAX_LINKS = 36
 
 
 def work(begin: "Begin", report: "Report", closed: "Collection[int]", seconds: float, init_seconds: float) -> None:
-    """Everything in order: init, the handle and identity of each GPU, then each one's readings.
+    """Everything in order: init, then each GPU: handle, identity, readings.
 
     `closed`: indexes an earlier reader finished or died in. Reports `driver`, `gpu` (identity), `readings` and
     `closed`.
@@ -69,16 +69,14 @@ def work(begin: "Begin", report: "Report", closed: "Collection[int]", seconds: f
             "init_s": round(took, 4),
         },
     )
-    handles = []
     for index in range(count):
         if index not in closed:
+            # all of one GPU before the next: one that hangs for good then costs only those behind it
             begin("%d handle" % index, max(seconds, HANDLE_SECONDS))
             handle = _opened(index, begin, report, seconds)
             if handle is not None:
-                handles.append((index, handle))
-    for index, handle in handles:
-        _Gpu(index, handle, version(driver), begin, report, seconds).read()
-        report("closed", index)
+                _Gpu(index, handle, version(driver), begin, report, seconds).read()
+            report("closed", index)
 
 
 def library() -> str:
@@ -119,7 +117,6 @@ def _opened(index: int, begin: "Begin", report: "Report", seconds: float) -> "An
     except nv.NVMLError as error:
         unread["*"] = reason(error.value)
         report("gpu", identity)
-        report("closed", index)
         return None
     begin("%d identity" % index, seconds)
     calls = (

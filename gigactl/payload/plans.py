@@ -185,6 +185,8 @@ class NvmlPlan(Plan):
     def heard(self, kind: str, value: "Any") -> None:
         if kind == "driver":
             self.driver.update(value, detail="")
+            if not self.driver["library"]:  # a file named without its version; NVML's own has one number before it
+                self.driver["library"] = value.get("nvml_version", "").partition(".")[2]
             error = value["nvml_error"]
             self.driver["state"] = NVML_STATES.get(error, "failed") if error else "ok"
         elif kind == "gpu":

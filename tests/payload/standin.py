@@ -32,18 +32,20 @@ def each(begin, report, closed, seconds, bad=(), what=None):
     inited(report)
     for index in range(3):
         if index not in closed:
-            begin("%d handle" % index, 5.0)
-            gpu(report, index)
-    for index in range(3):
-        if index in closed:
-            continue
-        begin("%d temperature.core" % index, seconds)
-        report("readings", {"index": index, "values": {"temperature.core": 30 + index}, "unread": {}, "processes": []})
-        begin("%d remap.pending" % index, seconds)
-        if index in bad:
-            what()
-        report("readings", {"index": index, "values": {"remap.pending": False}, "unread": {}, "processes": []})
-        report("closed", index)
+            one(begin, report, index, seconds, what if index in bad else None)
+
+
+def one(begin, report, index, seconds, what):
+    """All of one GPU."""
+    begin("%d handle" % index, 5.0)
+    gpu(report, index)
+    begin("%d temperature.core" % index, seconds)
+    report("readings", {"index": index, "values": {"temperature.core": 30 + index}, "unread": {}, "processes": []})
+    begin("%d remap.pending" % index, seconds)
+    if what:
+        what()
+    report("readings", {"index": index, "values": {"remap.pending": False}, "unread": {}, "processes": []})
+    report("closed", index)
 
 
 def lost(begin, report, closed, seconds, init_seconds):

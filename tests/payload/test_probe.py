@@ -116,6 +116,27 @@ class Probing(unittest.TestCase):
         self.assertEqual(sorted(gpus), [0, 1, 2])
         self.assertFalse(alive(self.reader()))
 
+    def test_a_section_of_facts_hangs_and_the_others_are_read(self):
+        self.tree.drop("/sys/class/dmi/id/sys_vendor")
+        os.mkfifo(self.tree.root + "/sys/class/dmi/id/sys_vendor")  # to open it waits for a writer
+        lines = self.probe("healthy")
+        self.pieces(lines)
+        facts = next(line for line in lines if line["type"] == "facts")
+        self.assertEqual(facts["unread"]["dmi"], "timed-out")
+        self.assertEqual(facts["hostname"], "gpu001")
+        self.assertEqual(len(facts["pci_gpus"]), 2)
+        self.assertEqual(len(next(line for line in lines if line["type"] == "kernel")["events"]), 4)
+
+    def test_the_kernel_log_hangs(self):
+        self.tree.drop("/proc/sys/kernel/random/boot_id")
+        os.mkfifo(self.tree.root + "/proc/sys/kernel/random/boot_id")
+        lines = self.probe("healthy", deadline=1.5)
+        driver, gpus = self.pieces(lines)
+        self.assertEqual((driver["state"], len(gpus)), ("ok", 3))
+        facts = next(line for line in lines if line["type"] == "facts")
+        self.assertEqual(facts["unread"]["identity"], "timed-out")
+        self.assertEqual(next(line for line in lines if line["type"] == "kernel")["unread"], "timed-out")
+
     def test_a_reader_that_crashes_costs_one_gpu(self):
         _, gpus = self.pieces(self.probe("crashes"))
         self.assertEqual(gpus[1]["unread"]["*"], "failed: the reader ended by signal 11")

@@ -1,0 +1,270 @@
+"""The probe against a library with NVML's real C ABI: every board, old and new drivers, and GPUs that are sick."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from gigactl.lab import boards, nvml_build, nvml_state
+from gigactl.payload.nvml_fields import FIELDS, GUARDED, LINK_FIELDS, NEVER, REASON_TIMES
+from gigactl.payload.readings import READINGS
+from gigactl.payload.schema import Driver, Gpu, Snapshot
+from gigactl.remote.probe import Probe
+from tests.remote.talking import said
+
+NEW, OLD = "580.126.20", "535.261.03"
+BOARDS = boards.load()
+Look = Callable[..., Snapshot]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Libraries compiled and the bundle installed, once for all tests here."""
+    return tmp_path_factory.mktemp("nvml")
+
+
+@pytest.fixture
+def look(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
+    """A probe of this host with the library of a driver version, its GPUs as told."""
+
+    def probe(
+        board: str = "h200",
+        library: str = NEW,
+        changes: Mapping[str, str] | None = None,
+        *,
+        loaded: str = "",
+        gpus: int = 8,
+        reading_deadline_s: float = 5.0,
+    ) -> Snapshot:
+        libraries = tmp_path / library
+        libraries.mkdir(exist_ok=True)
+        link = libraries / "libnvidia-ml.so.1"
+        if not link.exists():
+            link.symlink_to(nvml_build.build(library, cache / "libraries"))
+        state = tmp_path / "state"
+        state.write_text(nvml_state.render(BOARDS[board], "gpu001", gpus, loaded or library, changes or {}))
+        monkeypatch.setenv("LD_LIBRARY_PATH", str(libraries))
+        monkeypatch.setenv("NVIDIA_LAB_STATE", str(state))
+        snapshot, _ = said(Probe(places=(str(cache / "gigactl"),), reading_deadline_s=reading_deadline_s), seconds=60)
+        return snapshot
+
+    return probe
+
+
+def driver(snapshot: Snapshot) -> Driver:
+    assert snapshot["driver"] is not None
+    return snapshot["driver"]
+
+
+def named(gpu: Gpu) -> set[str]:
+    """Every reading that has a value or a reason, links under one name."""
+    return {re.sub(r"^nvlink\.\d+\.", "nvlink.N.", name) for name in (*gpu["values"], *gpu["unread"])}
+
+
+@pytest.mark.parametrize("board", sorted(BOARDS))
+@pytest.mark.parametrize("library", [NEW, OLD])
+def test_every_reading_of_every_board_is_a_value_or_a_reason(board: str, library: str, look: Look) -> None:
+    snapshot = look(board, library, gpus=2)
+    assert (driver(snapshot)["state"], driver(snapshot)["driver_version"]) == ("ok", library)
+    assert driver(snapshot)["library"] == library
+    assert len(snapshot["gpus"]) == 2
+    assert len({gpu["uuid"] for gpu in snapshot["gpus"]}) == 2
+    for gpu in snapshot["gpus"]:
+        expected = set(READINGS)
+        if not BOARDS[board].nvlinks:
+            expected -= {name for name in READINGS if name.startswith("nvlink.N.")}
+        assert named(gpu) == expected
+        assert re.fullmatch(r"0000:[0-9a-f]{2}:00\.0", gpu["pci"])
+        assert gpu["name"] == BOARDS[board].name
+        assert gpu["values"]["memory.total"] == BOARDS[board].memory_bytes
+        assert gpu["values"]["pcie.width"] == BOARDS[board].pcie_width
+        assert 10 < float(gpu["values"]["temperature.core"]) < 90
+        assert 10 < float(gpu["values"]["power.average"]) < 1500
+        assert "*" not in gpu["unread"]
+        if BOARDS[board].nvlinks:
+            assert gpu["values"]["nvlink.links.active"] == BOARDS[board].nvlinks
+            assert gpu["values"][f"nvlink.{BOARDS[board].nvlinks - 1}.active"] is True
+
+
+def test_types_are_those_the_catalogue_names(look: Look) -> None:
+    kinds = {"bool": bool, "text": str, "count": int, "code": int, "mask": int, "C": int, "W": float, "B": int}
+    for gpu in look(gpus=1)["gpus"]:
+        for name, value in gpu["values"].items():
+            unit = READINGS[re.sub(r"^nvlink\.\d+\.", "nvlink.N.", name)][0]
+            assert type(value) is kinds.get(unit, type(value)), name
+
+
+def test_an_old_driver_says_what_it_is_too_old_for(look: Look) -> None:
+    gpu = look(library=OLD, gpus=1)["gpus"][0]
+    for name, _, _ in REASON_TIMES:
+        assert gpu["unread"][name] == "driver-too-old"
+    assert gpu["unread"]["memory.unrepairable"] == "driver-too-old"
+    assert gpu["unread"]["fabric.health_summary"] == "driver-too-old"
+    assert gpu["values"]["fabric.state"] == 3
+
+
+@pytest.mark.parametrize(
+    ("library", "read"), [("575.57.08", False), ("580.65.06", False), ("580.82.07", True), ("590.48.01", True)]
+)
+def test_ids_that_changed_their_meaning_are_asked_only_where_it_is_known(library: str, read: bool, look: Look) -> None:
+    gpu = look(library=library, gpus=1)["gpus"][0]
+    for name, _, _ in REASON_TIMES:
+        assert (name in gpu["values"]) is read
+
+
+def test_no_other_field_has_ever_changed_its_meaning() -> None:
+    asked = {field for _, field, _ in (*FIELDS, *LINK_FIELDS)}
+    assert not asked & (NEVER | GUARDED)
+    assert {field for _, field, _ in REASON_TIMES} <= GUARDED
+
+
+def test_a_lost_gpu(look: Look) -> None:
+    snapshot = look(changes={"gpu.3.lost": "1"}, gpus=5)
+    assert driver(snapshot)["state"] == "ok"
+    assert [gpu["index"] for gpu in snapshot["gpus"]] == [0, 1, 2, 3, 4]
+    assert snapshot["gpus"][3]["unread"] == {"*": "lost"}
+    assert all("*" not in gpu["unread"] for gpu in snapshot["gpus"] if gpu["index"] != 3)
+
+
+def test_a_gpu_that_is_lost_while_it_is_read(look: Look) -> None:
+    snapshot = look(changes={"gpu.1.remap.pending": "!15"}, gpus=2)
+    lost = snapshot["gpus"][1]
+    assert (lost["unread"]["*"], lost["uuid"] != "", lost["values"]["mode.ecc"]) == ("lost", True, True)
+    assert "remap.pending" not in lost["values"]
+    assert snapshot["gpus"][0]["values"]["remap.pending"] is False
+
+
+def test_errors_of_single_readings(look: Look) -> None:
+    changes = {"gpu.0.temp": "!4", "gpu.0.power.enforced": "!999", "gpu.0.pcie.width": "!16", "gpu.0.vbios": "!3"}
+    unread = look(changes=changes, gpus=1)["gpus"][0]["unread"]
+    assert unread["temperature.core"] == "no-permission"
+    assert unread["power.limit"] == "failed: NVML error 999"
+    assert unread["pcie.width"] == "reset-required"
+    assert unread["vbios"] == "not-supported"
+
+
+def test_with_mig_on_what_is_hidden_is_a_gap_and_not_a_lack(look: Look) -> None:
+    changes = {"gpu.*.mig.mode": "1", "gpu.*.remap.pending": "!3", "gpu.*.util.gpu": "!3"}
+    gpu = look(changes=changes, gpus=1)["gpus"][0]
+    assert gpu["values"]["mode.mig"] is True
+    assert gpu["unread"]["remap.pending"] == "not-read: MIG is on"
+    assert gpu["unread"]["retired.pending"] == "not-supported"
+
+
+def test_a_gpu_that_hangs_is_left_and_the_others_are_read(look: Look) -> None:
+    begun = time.monotonic()
+    snapshot = look(changes={"gpu.1.hang": "0"}, gpus=3, reading_deadline_s=0.5)
+    assert time.monotonic() - begun < 20
+    assert snapshot["complete"]
+    assert snapshot["gpus"][1]["unread"]["*"].startswith("timed-out: NVML did not come back from ")
+    for index in (0, 2):
+        assert "*" not in snapshot["gpus"][index]["unread"]
+        assert "temperature.core" in snapshot["gpus"][index]["values"]
+    assert no_reader_is_left()
+
+
+@pytest.mark.parametrize(
+    ("loaded", "changes", "state", "error"),
+    [
+        ("570.86.15", {}, "mismatch", 18),
+        ("none", {}, "not-loaded", 9),
+        (NEW, {"init": "!999"}, "failed", 999),
+    ],
+)
+def test_an_nvml_that_does_not_start(
+    loaded: str, changes: Mapping[str, str], state: str, error: int, look: Look
+) -> None:
+    snapshot = look(loaded=loaded, changes=changes)
+    assert (driver(snapshot)["state"], driver(snapshot)["nvml_error"], snapshot["gpus"]) == (state, error, [])
+    assert snapshot["complete"]
+    assert snapshot["facts"] is not None
+
+
+def test_no_library(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if any(Path("/usr/lib").rglob("libnvidia-ml.so.1")):
+        pytest.skip("this host has a real one")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    snapshot, _ = said(Probe(places=(str(cache / "gigactl"),)))
+    assert (driver(snapshot)["state"], driver(snapshot)["nvml_error"]) == ("no-library", 12)
+
+
+def no_reader_is_left() -> bool:
+    """Whether every process that read NVML is gone, those still on their way out within 5 s."""
+    end = time.monotonic() + 5
+    while orphans() and time.monotonic() < end:
+        time.sleep(0.02)
+    return orphans() == []
+
+
+def orphans() -> list[int]:
+    """Processes that read NVML and have no parent of ours any more."""
+    processes = [directory for directory in Path("/proc").iterdir() if directory.name.isdigit()]
+    return [int(one.name) for one in processes if _comm(one) == "gigactl-nvml" and _parent(one) == 1]
+
+
+def _comm(directory: Path) -> str:
+    try:
+        return (directory / "comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _parent(directory: Path) -> int:
+    try:
+        return int((directory / "stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return -1
+
+
+def test_processes_of_a_gpu(look: Look) -> None:
+    snapshot = look(changes={"gpu.0.procs": f"{os.getpid()}:1024"}, gpus=1)
+    (process,) = snapshot["gpus"][0]["processes"]
+    assert (process["pid"], process["kind"], process["memory_bytes"]) == (os.getpid(), "compute", 1024 << 20)
+    assert process["name"] == Path("/proc/self/comm").read_text().strip()
+
+
+@pytest.fixture
+def frozen(tmp_path: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """(a directory on a frozen file system, how to thaw it): who writes there hangs and cannot be killed."""
+    image, directory = tmp_path / "image", tmp_path / "frozen"
+    directory.mkdir()
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, directory], check=True)
+    subprocess.run(["fsfreeze", "-f", directory], check=True)
+
+    def thaw() -> None:
+        subprocess.run(["fsfreeze", "-u", directory], check=False, capture_output=True)
+
+    try:
+        yield directory, thaw
+    finally:
+        thaw()
+        subprocess.run(["umount", "-l", directory], check=True)
+
+
+@pytest.mark.lab
+@pytest.mark.slow
+def test_a_reader_that_truly_cannot_be_killed(frozen: tuple[Path, Callable[[], None]], look: Look) -> None:
+    directory, thaw = frozen
+    sick = {"gpu.1.block": str(directory / "blocked")}
+    first = look(changes=sick, gpus=3, reading_deadline_s=0.5)
+    hung = driver(first)
+    assert (hung["state"], first["complete"]) == ("hung", True)
+    assert _comm(Path(f"/proc/{hung['reader']}")) == "gigactl-nvml"
+    assert "temperature.core" in first["gpus"][0]["values"]
+    assert first["gpus"][1]["unread"]["*"].startswith("timed-out")
+    assert first["gpus"][2]["unread"]["*"].startswith("not-read")
+    second = look(changes=sick, gpus=3, reading_deadline_s=0.5)
+    assert (driver(second)["state"], driver(second)["reader"], second["gpus"]) == ("hung", hung["reader"], [])
+    thaw()
+    healed = look(gpus=3)
+    assert (driver(healed)["state"], len(healed["gpus"])) == ("ok", 3)
+    assert no_reader_is_left()
