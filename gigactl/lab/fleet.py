@@ -32,8 +32,10 @@ _ANSWER_S = 10.0
 _END_S = 60.0
 
 
-def up(options: LabOptions) -> LabStatus:
+def up(options: LabOptions, cache: Path | None = None) -> LabStatus:
     """Make a fleet and wait until every host answers. Needs root. What was half made is taken away again when it fails.
+
+    `cache`: where compiled and fetched things are kept between labs; the user's cache directory unless given.
 
     Raises LabError: not root, a tool missing (with its package), the directory in use, a lab already up there.
     """
@@ -41,7 +43,7 @@ def up(options: LabOptions) -> LabStatus:
     tools.check_machine()
     layout = Layout(options.dir)
     _refuse_what_is_there(layout)
-    made = _prepare(options)
+    made = _prepare(options, cache or tools.cache_directory())
     try:
         layout.dir.mkdir(parents=True, exist_ok=True)
         layout.dir.chmod(0o755)
@@ -97,7 +99,7 @@ def down(directory: Path) -> None:
     """Take the fleet away: no process, mount, loop device or file is left, whatever state it was in."""
     tools.require_root()
     layout = _layout(directory)
-    if layout.dir.exists() and not layout.record.exists() and any(layout.dir.iterdir()):
+    if not record.claims(layout.dir):
         raise LabError(f"{layout.dir} is no lab: it has no {RECORD}", hint="nothing was touched")
     with suppress(LabError):  # nobody answers, or it failed on the way: what is left is found below
         supervisor = ask(layout, Request("status"), _ANSWER_S).supervisor
@@ -136,9 +138,8 @@ def _refuse_what_is_there(layout: Layout) -> None:
         raise LabError(f"{layout.dir} exists and is not empty", hint="choose another directory with --dir")
 
 
-def _prepare(options: LabOptions) -> Record:
+def _prepare(options: LabOptions, cache: Path) -> Record:
     """Compile and fetch what the fleet needs, before anything of it exists."""
-    cache = tools.cache_directory()
     labhost = tools.build_labhost(cache)
     library = nvml_build.build(options.driver, cache)
     try:

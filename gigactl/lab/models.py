@@ -16,12 +16,12 @@ class ServerModel:
     board: str
 
 
-# machine types: Lenovo Press LP1909 (SR680a V3), LP1910 (SR685a V3), LP1611 (SR675 V3), LP2128 (SR650a V4)
+# machine types: Lenovo Press LP1909 (SR680a V3), LP1910 (SR685a V3), LP1611 (SR675 V3), LP1601 (SR650 V3)
 MODELS: Mapping[str, ServerModel] = MappingProxyType(
     {
         "sr680a-v3": ServerModel("ThinkSystem SR680a V3", "7DHECTO1WW", "h200"),
-        "sr685a-v3": ServerModel("ThinkSystem SR685a V3", "7DHCCTO1WW", "h100"),
-        "sr675-v3": ServerModel("ThinkSystem SR675 V3", "7D9QCTO1WW", "h100"),
-        "sr650a-v4": ServerModel("ThinkSystem SR650a V4", "7DGCCTO1WW", "h200"),
+        "sr685a-v3": ServerModel("ThinkSystem SR685a V3", "7DHCCTO1WW", "h200"),
+        "sr675-v3": ServerModel("ThinkSystem SR675 V3", "7D9QCTO1WW", "a100-pcie"),
+        "sr650-v3": ServerModel("ThinkSystem SR650 V3", "7D76CTO1WW", "a100-pcie"),
     }
 )

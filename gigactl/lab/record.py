@@ -13,6 +13,7 @@ from gigactl.lab.options import LabOptions
 
 MARK = "GIGACTL_REHEARSAL_OF"  # in the environment of every process of a lab: its directory
 RECORD = "lab.json"
+_PARTIAL = "lab.new"  # a record on its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,15 @@ class Layout:
 
 def write(layout: Layout, record: Record) -> None:
     """Replace the record in one step."""
-    partial = layout.record.with_suffix(".new")
+    partial = layout.dir / _PARTIAL
     partial.write_bytes(msgspec.json.encode(record, enc_hook=str))
     partial.replace(layout.record)
+
+
+def claims(directory: Path) -> bool:
+    """Whether a directory is a lab's, be it one whose `up` was cut before the record was whole."""
+    names = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+    return RECORD in names or names <= {_PARTIAL}
 
 
 def read(layout: Layout) -> Record:

@@ -8,18 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from gigactl.lab import fleet, traces
+from gigactl.lab import fleet, tools, traces
 from gigactl.lab.options import LabOptions, LabStatus
 from tests.lab.seen import Seen
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStatus]:
+def cache() -> Path:
+    """What labs have compiled and fetched before; asked for while HOME is still the user's own."""
+    return tools.cache_directory()
+
+
+@pytest.fixture(scope="session")
+def lab(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStatus]:
     """Three hosts; when the last test is done nothing of them may be left."""
     if os.geteuid() != 0:
         pytest.skip("the rehearsal fleet needs root")
     directory = tmp_path_factory.mktemp("fleet") / "lab"
-    found = fleet.up(LabOptions(directory, hosts=3, port=2322))
+    found = fleet.up(LabOptions(directory, hosts=3, port=2322), cache)
     yield found
     fleet.down(directory)
     assert not traces.find(directory)

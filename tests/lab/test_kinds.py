@@ -82,7 +82,12 @@ def test_nvlink5_units_moved_with_r575() -> None:
 
 
 def test_several_add_up() -> None:
-    kinds = (("gpu-lost", {"gpu": "1"}), ("pcie-width", {"gpu": "2"}), ("disk-full", {}), ("unreachable", {}))
+    kinds: tuple[tuple[str, dict[str, str]], ...] = (
+        ("gpu-lost", {"gpu": "1"}),
+        ("pcie-width", {"gpu": "2"}),
+        ("disk-full", {}),
+        ("unreachable", {}),
+    )
     whole = merge(effect(choose(kind, options), TARGET) for kind, options in kinds)
     assert whole.links == {1: 0, 2: 8}
     assert (whole.root, whole.reach, whole.boots) == (Root.FULL, Reach.SILENT, True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -21,8 +23,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 PORT = 2323
 
 
-def small(directory: Path, hosts: int = 2) -> LabStatus:
-    return fleet.up(LabOptions(directory, hosts=hosts, port=PORT))
+def small(directory: Path, cache: Path, hosts: int = 2) -> LabStatus:
+    return fleet.up(LabOptions(directory, hosts=hosts, port=PORT), cache)
 
 
 def assert_gone(directory: Path) -> None:
@@ -52,8 +54,8 @@ def test_up_on_a_lab_that_is_up(lab: LabStatus) -> None:
     assert fleet.status(lab.dir).supervisor == lab.supervisor
 
 
-def test_two_labs_side_by_side(lab: LabStatus, elsewhere: Path) -> None:
-    second = fleet.up(LabOptions(elsewhere, hosts=1, port=lab.port))
+def test_two_labs_side_by_side(lab: LabStatus, elsewhere: Path, cache: Path) -> None:
+    second = fleet.up(LabOptions(elsewhere, hosts=1, port=lab.port), cache)
     assert second.hosts[0].address != lab.hosts[0].address
     assert Seen(second, second.hosts[0]).says("hostname") == "gpu001"
     fleet.down(elsewhere)
@@ -61,9 +63,9 @@ def test_two_labs_side_by_side(lab: LabStatus, elsewhere: Path) -> None:
     assert fleet.status(lab.dir).hosts[0].state == "up"
 
 
-def test_down_after_kill_of_everything(elsewhere: Path) -> None:
+def test_down_after_kill_of_everything(elsewhere: Path, cache: Path) -> None:
     """With a full disk mounted, a file system frozen, and a process hanging in it that no signal reaches."""
-    found = small(elsewhere)
+    found = small(elsewhere, cache)
     first, second = (Seen(found, host) for host in found.hosts)
     fleet.fault(elsewhere, [first.host.name], "disk-full", {})
     fleet.fault(elsewhere, [second.host.name], "nvml-hang", {"kill": "no"})
@@ -73,7 +75,7 @@ def test_down_after_kill_of_everything(elsewhere: Path) -> None:
         os.kill(pid, signal.SIGKILL)
     assert _wait_until_only_stuck(elsewhere)
     with pytest.raises(LabError, match="left traces"):
-        small(elsewhere)
+        small(elsewhere, cache)
     fleet.down(elsewhere)
     assert_gone(elsewhere)
     fleet.down(elsewhere)
@@ -95,8 +97,8 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0]
 
 
-def test_hosts_end_with_their_supervisor(elsewhere: Path) -> None:
-    found = small(elsewhere, hosts=1)
+def test_hosts_end_with_their_supervisor(elsewhere: Path, cache: Path) -> None:
+    found = small(elsewhere, cache, hosts=1)
     os.kill(found.supervisor, signal.SIGKILL)
     for _ in range(100):
         if not traces.find(elsewhere):
@@ -105,15 +107,15 @@ def test_hosts_end_with_their_supervisor(elsewhere: Path) -> None:
     assert not traces.find(elsewhere)
 
 
-def test_down_after_the_directory_was_deleted(elsewhere: Path) -> None:
-    small(elsewhere, hosts=1)
+def test_down_after_the_directory_was_deleted(elsewhere: Path, cache: Path) -> None:
+    small(elsewhere, cache, hosts=1)
     subprocess.run(["rm", "-rf", str(elsewhere)], check=True)
     fleet.down(elsewhere)
     assert_gone(elsewhere)
 
 
-def test_a_host_whose_init_was_killed_is_off(elsewhere: Path) -> None:
-    found = small(elsewhere, hosts=1)
+def test_a_host_whose_init_was_killed_is_off(elsewhere: Path, cache: Path) -> None:
+    found = small(elsewhere, cache, hosts=1)
     Seen(found, found.hosts[0]).says("true")
     inits = set(traces.find(elsewhere).processes) - {found.supervisor}
     os.kill(min(inits), signal.SIGKILL)
@@ -135,6 +137,33 @@ def test_an_up_that_fails_leaves_nothing(lab: LabStatus, elsewhere: Path, tmp_pa
     assert not elsewhere.exists()
 
 
+def test_no_free_port(elsewhere: Path, cache: Path) -> None:
+    """The supervisor is up already when it finds out."""
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        with pytest.raises(LabError, match="is taken"):
+            fleet.up(LabOptions(elsewhere, hosts=2, port=taken.getsockname()[1]), cache)
+    assert_gone(elsewhere)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.15, 0.3])
+def test_down_after_an_up_that_was_killed(elsewhere: Path, cache: Path, seconds: float) -> None:
+    program = (
+        "import sys; from pathlib import Path; from gigactl.lab import fleet\n"
+        f"fleet.up(fleet.LabOptions(Path(sys.argv[1]), hosts=40, port={PORT}), Path(sys.argv[2]))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(elsewhere), str(cache)]) as up:
+        for _ in range(200):
+            if elsewhere.exists():
+                break
+            time.sleep(0.02)
+        time.sleep(seconds)
+        up.kill()
+    fleet.down(elsewhere)
+    assert_gone(elsewhere)
+
+
 def test_down_touches_no_directory_that_is_no_lab(tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
     with pytest.raises(LabError, match="no lab"):
@@ -144,9 +173,9 @@ def test_down_touches_no_directory_that_is_no_lab(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_thousand_hosts(elsewhere: Path) -> None:
+def test_a_thousand_hosts(elsewhere: Path, cache: Path) -> None:
     before = _available()
-    found = small(elsewhere, hosts=1000)
+    found = small(elsewhere, cache, hosts=1000)
     assert [host.state for host in found.hosts] == ["up"] * 1000
     assert before - _available() <= 600 << 10
     last = found.hosts[-1]
