@@ -51,30 +51,32 @@ def _textual(value: Any) -> Any:
 def _of(error: ValidationError) -> Iterator[Complaint]:
     path: Path = tuple(error.absolute_path)
     name = _name(path)
+    given: Any = error.instance
+    rule: Any = error.validator_value
     match error.validator:
         case "anyOf":
             yield from _branches(error)
-        case "additionalProperties" if isinstance(error.instance, dict):
+        case "additionalProperties" if isinstance(given, dict):
             yield from _unknown_keys(error, path)
         case "required":
-            missing = [key for key in error.validator_value if key not in error.instance]
+            missing = [key for key in rule if key not in given]
             # one error for each missing key, all with the same list: this one names its own first in the message
             key = next(key for key in missing if error.message.startswith(repr(key)))
             yield path, f"{name} lacks the key `{key}`" if path else f"the key `{key}` is missing", ""
         case "type":
-            what = f"{name} should be {_wanted(error.validator_value)}, not {_given(error.instance)}"
-            yield path, what, _instead(error.instance, _listed(error.validator_value))
+            what = f"{name} should be {_wanted(_listed(error))}, not {_given(given)}"
+            yield path, what, _instead(given, _listed(error))
         case "enum" | "const":
-            allowed = error.validator_value if error.validator == "enum" else [error.validator_value]
-            yield (path, *_not_allowed(name, error.instance, allowed))
+            allowed = rule if error.validator == "enum" else [rule]
+            yield (path, *_not_allowed(name, given, allowed))
         case "pattern":
-            yield path, f"{name} cannot be {_given(error.instance)}", f"it must match {error.validator_value}"
+            yield path, f"{name} cannot be {_given(given)}", f"it must match {rule}"
         case "minItems" | "minLength" | "minProperties":
-            yield path, f"{name} is empty" if error.validator_value == 1 else f"{name} is too short", ""
+            yield path, f"{name} is empty" if rule == 1 else f"{name} is too short", ""
         case limit if limit in _LIMITS:
-            yield path, f"{name} is {error.instance}: it must be {_LIMITS[str(limit)]} {error.validator_value}", ""
+            yield path, f"{name} is {given}: it must be {_LIMITS[str(limit)]} {rule}", ""
         case "format":
-            yield path, f"{name} should be a {error.validator_value}, not {_given(error.instance)}", ""
+            yield path, f"{name} should be a {rule}, not {_given(given)}", ""
         case _:
             yield path, f"{name}: {error.message}", ""
 
@@ -94,7 +96,7 @@ def _branches(error: ValidationError) -> Iterator[Complaint]:
             yield from _of(inner)
         return
     forms = [inner for found in by_branch.values() for inner in found if inner.validator == "type"]
-    wanted = [form for inner in forms for form in _listed(inner.validator_value) if form != "null"]
+    wanted = [form for inner in forms for form in _listed(inner) if form != "null"]
     others = [inner for found in by_branch.values() for inner in found if inner.validator != "type"]
     if wanted or not others:
         path: Path = tuple(error.absolute_path)
@@ -111,10 +113,11 @@ def _wrong_form(found: list[ValidationError], at: int) -> bool:
 
 def _unknown_keys(error: ValidationError, path: Path) -> Iterator[Complaint]:
     schema: Any = error.schema
+    given: Any = error.instance
     known = list(schema.get("properties", {}))
-    for key in error.instance:
+    for key in given:
         if key not in known:
-            unused = [name for name in known if name not in error.instance]
+            unused = [name for name in known if name not in given]
             yield (*path, key), f"unknown key `{key}`", did_you_mean(key, unused or known, "known here:")
 
 
@@ -138,12 +141,14 @@ def _name(path: Path) -> str:
     return f"`{text}`"
 
 
-def _listed(kinds: str | list[str]) -> list[str]:
+def _listed(error: ValidationError) -> list[str]:
+    """The types an error of type asks for."""
+    kinds: Any = error.validator_value
     return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
-def _wanted(kinds: str | list[str]) -> str:
-    words = [_WANTED.get(kind, kind) for kind in dict.fromkeys(_listed(kinds)) if kind != "null"] or ["nothing"]
+def _wanted(kinds: list[str]) -> str:
+    words = [_WANTED.get(kind, kind) for kind in dict.fromkeys(kinds) if kind != "null"] or ["nothing"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 

@@ -1,4 +1,4 @@
-"""A document to a typed value: msgspec when all is well; when not, every problem, found over the same types' JSON Schema."""
+"""A document to a typed value: msgspec where all is well, else every problem over the same types' JSON Schema."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ def salvage(document: Document, kind: type[T]) -> tuple[T | None, tuple[Problem,
         return None, in_order(problems)
 
 
+def _remove(above: dict[Any, Any] | list[Any], key: str | int) -> None:
+    if isinstance(above, dict) or isinstance(key, int):
+        del above[key]  # type: ignore[arg-type]  # a list's key is its index
+
+
 def _converted(value: Any, document: Document, kind: type[T]) -> tuple[T | None, tuple[Problem, ...]]:
     try:
         converted: T = msgspec.convert(value, kind)
@@ -59,7 +64,7 @@ def _without(value: Any, kind: type[Any], paths: list[Path]) -> Any:
         if nullable and isinstance(above, dict):
             above[path[-1]] = None
         else:
-            del above[path[-1]]
+            _remove(above, path[-1])
     return rest
 
 
@@ -111,7 +116,7 @@ def _keys_that_are_no_text(value: Any, path: Path) -> Iterator[Path]:
             yield from _keys_that_are_no_text(inner, (*path, index))
 
 
-def _surprising(document: Document, kind: type[Any]) -> Iterator[Problem]:
+def _surprising(document: Document, kind: Any) -> Iterator[Problem]:
     """Scalars that are read otherwise than they look, where nothing says that a number or a switch is meant."""
     for path, line, surprise in document.surprises:
         anything = not schema.at(kind, path)

@@ -16,16 +16,19 @@ from gigactl.errors import InvalidDocument, Problem
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML document. `value` is made of dict, list, str, int, float, bool and None; `surprises` are scalars read otherwise
-    than they look, with path and line; what is wrong with them depends on what is wanted there (`convert` decides)."""
+    """One YAML document. `value` is made of dict, list, str, int, float, bool and None.
+
+    `surprises`: scalars read otherwise than they look, with path and line; whether one is wrong depends on what is
+    wanted there, so `convert` decides.
+    """
 
     file: str
     value: Any
-    surprises: tuple[tuple[values.Path, int, Surprise], ...] = ()
-    root: Node = field(repr=False, compare=False, default=None)
+    surprises: tuple[tuple[values.Path, int, Surprise], ...]
+    root: Node = field(repr=False, compare=False)
 
     def line(self, *path: str | int) -> int:
-        """The line of the key (or list item) at `path`; of the nearest thing above it that exists, where it does not."""
+        """The line of the key (or list item) at `path`, or of the nearest thing above it that exists."""
         at, node = self.root, self.root
         for key in path:
             found = values.step(node, key)
@@ -76,7 +79,7 @@ def parse_document(data: bytes, file: str) -> Document:
 
 
 def examine(data: bytes, file: str) -> tuple[Document, tuple[Problem, ...]]:
-    """The document in `data`, and what is wrong with it that still lets the rest be read (a key twice: the first counts).
+    """The document in `data`, and what is wrong with it but lets the rest be read (a key twice: the first counts).
 
     Raises InvalidDocument where there is no rest.
     """

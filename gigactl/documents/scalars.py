@@ -1,4 +1,4 @@
-"""What a plain YAML 1.1 scalar is read as, and where that is not what people mean by it: `no`, `0755`, `1_000`, `22:22`, `580.10`."""
+"""What a plain YAML 1.1 scalar is read as, and where people mean something else: `no`, `0755`, `22:22`, `580.10`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SPECIAL = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"),
 
 @dataclass(frozen=True, slots=True)
 class Surprise:
-    """A scalar that is read otherwise than it looks. `always`: whatever its place; else only where text may be meant."""
+    """A scalar read otherwise than it looks. `always`: whatever its place; else only where text may be meant."""
 
     text: str
     what: str

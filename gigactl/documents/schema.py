@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -11,10 +10,14 @@ import msgspec
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
-@cache
+_made: dict[Any, dict[str, Any]] = {}
+
+
 def json_schema(kind: Any) -> dict[str, Any]:
-    """The schema of `kind`, as msgspec writes it."""
-    return {"$schema": DRAFT, **msgspec.json.schema(kind)}
+    """The schema of `kind`, as msgspec writes it; made once."""
+    if kind not in _made:
+        _made[kind] = {"$schema": DRAFT, **msgspec.json.schema(kind)}
+    return _made[kind]
 
 
 def schema_text(kind: Any, title: str) -> str:

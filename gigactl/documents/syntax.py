@@ -1,4 +1,4 @@
-"""Bytes to YAML nodes, or everything that is wrong before there are nodes: encoding, tabs, syntax, emptiness. In plain words."""
+"""Bytes to YAML nodes, or what is wrong before there are nodes, in plain words: encoding, tabs, syntax, emptiness."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import yaml
-from yaml.nodes import Node
+from yaml.nodes import Node, ScalarNode
 
 from gigactl.errors import InvalidDocument, Problem
 
@@ -19,15 +19,15 @@ _BEGUN_EARLIER = re.compile(
 )  # the line that began it is the one to mend
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PLAIN_WORDS = {
-    "mapping values are not allowed": "a colon where none can be: wrong indentation, or text with `: ` in it that needs quotes",
+    "mapping values are not allowed": "a colon where none can be: wrong indentation, or text that needs quotes",
     "could not find expected ':'": "a key without its colon",
-    "did not find expected key": "this line does not fit what is above it: wrong indentation, or a missing `-`, comma or quote",
-    "did not find expected '-' indicator": "this line does not fit the list above it: wrong indentation, or a missing `-`",
+    "did not find expected key": "does not fit the line above: wrong indentation, or a missing `-`, comma or quote",
+    "did not find expected '-' indicator": "this line does not fit the list above: wrong indentation, or a missing `-`",
     "did not find expected ',' or ']'": "a list in [ ] is not closed, or a comma is missing",
     "did not find expected ',' or '}'": "a mapping in { } is not closed, or a comma is missing",
     "found unexpected end of stream": "these quotes are never closed",
     "found character that cannot start any token": "a character that cannot start a value: put quotes around the text",
-    "did not find expected alphabetic or numeric character": "`*` and `&` name anchors in YAML: put quotes around the text",
+    "did not find expected alphabetic or numeric character": "`*` and `&` are YAML's anchors: quote the text",
     "found undefined alias": "an alias to an anchor that is nowhere above",
     "found duplicate anchor": "an anchor of this name is already there",
     "exceeded maximum nesting depth": "nested deeper than any document of ours is",
@@ -47,7 +47,7 @@ def compose(data: bytes, file: str) -> Node:
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise InvalidDocument(tuple(_syntax(error, text, file))) from None
-    if root is None:
+    if root is None or (isinstance(root, ScalarNode) and not root.value):
         raise _invalid(file, None, "the file is empty", "a document starts with `version: 1`")
     return root
 

@@ -1,4 +1,4 @@
-"""YAML nodes to plain values, keeping lines: duplicate keys, foreign tags, alias bombs and endless aliases are found here."""
+"""YAML nodes to plain values: keys given twice, foreign tags, alias bombs and aliases without end are found here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gigactl.errors import Problem
 
 Path = tuple[str | int, ...]
 
+_INT = "tag:yaml.org,2002:int"  # the only keys that are no text: `on` and `1.5` as keys are names
 _STR = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
 DEPTH = 64  # ours nest 8 deep; Python's own stack ends near 1,000
@@ -57,7 +58,7 @@ def bomb(root: Node, found: Found) -> bool:
 
     expanded = size(root, 0)
     if expanded - len(sizes) > _BORN_OF_ALIASES:
-        what = f"aliases multiply the document to {_count(expanded)} nodes; more than {_BORN_OF_ALIASES:,} born of aliases are not read"
+        what = f"aliases multiply the document to {_count(expanded)} nodes; {_BORN_OF_ALIASES:,} is the most"
         found.problem(root, what, "an alias bomb, or repeated lists of aliases: write them out")
     return bool(found.problems)
 
@@ -87,7 +88,7 @@ class Reader:
             return None
         if isinstance(node, SequenceNode):
             return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
-        return self._mapping(node, path)
+        return self._mapping(node, path) if isinstance(node, MappingNode) else None
 
     def _scalar(self, node: ScalarNode, path: Path) -> Any:
         try:
@@ -110,7 +111,7 @@ class Reader:
             if not isinstance(key_node, ScalarNode):
                 self.found.problem(key_node, "a key is text, not a list or a mapping")
                 continue
-            key = key_node.value if key_node.tag == _STR else self._scalar(key_node, (*path, key_node.value))
+            key = key_node.value if key_node.tag != _INT else self._scalar(key_node, (*path, key_node.value))
             if key in lines:
                 what = f"the key `{key_node.value}` is already on line {lines[key]}"
                 self.found.problem(key_node, what, "the later would silently replace the earlier: keep one")
@@ -123,7 +124,7 @@ class Reader:
 
     def _merge(self, node: Node, values: dict[Any, Any], path: Path) -> None:
         """`<<: *anchor` or a list of them: what is not there yet."""
-        for source in node.value if isinstance(node, SequenceNode) else [node]:
+        for source in _sources(node):
             if not isinstance(source, MappingNode):
                 self.found.problem(node, "`<<` takes a mapping, or a list of mappings")
                 return
@@ -141,9 +142,10 @@ def step(node: Node, key: str | int) -> tuple[Node, Node] | None:
     for key_node, value_node in node.value:
         if isinstance(key_node, ScalarNode) and key_node.tag != _MERGE and key_node.value == str(key):
             return key_node, value_node
-    for key_node, value_node in node.value:
-        if key_node.tag == _MERGE:
-            for source in value_node.value if isinstance(value_node, SequenceNode) else [value_node]:
-                if (deeper := step(source, key)) is not None:
-                    return deeper
-    return None
+    steps = (step(source, key) for pair in node.value if pair[0].tag == _MERGE for source in _sources(pair[1]))
+    return next((found for found in steps if found is not None), None)
+
+
+def _sources(node: Node) -> list[Node]:
+    """What `<<` names: a mapping, or a list of them."""
+    return node.value if isinstance(node, SequenceNode) else [node]

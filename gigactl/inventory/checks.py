@@ -1,4 +1,4 @@
-"""What an inventory says that cannot be: names that selectors cannot tell apart, unknown models, hosts or addresses twice."""
+"""What an inventory says that cannot be: names no selector can name, unknown models, hosts or addresses twice."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _GROUP = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._/:+=-]*[A-Za-z0-9_+])?")
 _IPV4_LIKE = re.compile(r"[0-9.]+")
+_LETTERS = "letters, digits, and - _ . between them"
 _LONGEST = 253  # characters of a DNS name, RFC 1035
 DEFAULT_PORT = 22
 
@@ -43,7 +44,7 @@ def check_layers(document: Document, file: InventoryFile, known: Profiles) -> It
             yield document.problem(("groups", name), f"`{name}` is reserved and cannot name a group")
         elif not _GROUP.fullmatch(name):
             what = f"the group name {name!r} cannot be selected"
-            yield document.problem(("groups", name), what, "letters, digits, and - _ . between them")
+            yield document.problem(("groups", name), what, _LETTERS)
     for place, layer in layers(file):
         yield from _labels(document, place, layer.labels)
         for kind, value, names in (("model", layer.model, known.models), ("board", layer.board, known.boards)):
@@ -57,18 +58,16 @@ def _labels(document: Document, place: Place, labels: Mapping[str, str]) -> Iter
     for label, value in labels.items():
         at = (*place, "labels", label)
         if label in {ALL, *FACTS_SOURCES}:
-            yield document.problem(at, f"the label `{label}` is reserved: it means what was last seen on the hosts")
+            means = "every host" if label == ALL else "what was last seen on the hosts"
+            yield document.problem(at, f"the label `{label}` is reserved: it means {means}")
         elif label in PROFILE_LABELS:
             yield document.problem(at, f"the label `{label}` is reserved: it means the host's `{label}:`")
         elif not _GROUP.fullmatch(label):
-            yield document.problem(
-                at, f"the label {label!r} cannot be selected", "letters, digits, and - _ . between them"
-            )
+            yield document.problem(at, f"the label {label!r} cannot be selected", _LETTERS)
         elif not _LABEL_VALUE.fullmatch(value):
             what = f"the value {value!r} of the label `{label}` cannot be selected"
-            yield document.problem(
-                at, what, "letters, digits, and - _ . / : + = between them; free text goes under `vars`"
-            )
+            hint = "letters, digits, and - _ . / : + = between them; free text goes under `vars`"
+            yield document.problem(at, what, hint)
 
 
 def check_host_names(document: Document, entries: Iterable[Named]) -> Iterator[Problem]:
@@ -94,8 +93,7 @@ def _wrong_names(document: Document, one: Named) -> Iterator[Problem]:
     if bad is not None:
         specials = "".join(dict.fromkeys(character for character in bad if character in "@,!&^*?:%/ "))
         why = f": {specials!r} means something in selectors" if specials.strip() else ""
-        hint = "letters, digits, and - _ . between them"
-        yield document.problem(at, f"{bad!r} cannot name a host{why}", hint)
+        yield document.problem(at, f"{bad!r} cannot name a host{why}", _LETTERS)
     elif ALL in one.names:
         yield document.problem(at, f"`{ALL}` is reserved and cannot name a host")
     wrong = next(((address, why) for address in one.addresses if (why := _wrong_address(address))), None)
@@ -132,7 +130,8 @@ def duplicates(document: Document, fleet: Inventory) -> Iterator[Problem]:
     for (earlier, line), pairs in shared.items():
         first, host = pairs[0]
         more = f", and {len(pairs) - 1} more" if len(pairs) > 1 else ""
-        what = f"{host.name} has the address {host.address} port {host.ssh.port or DEFAULT_PORT} of {first.name} (line {earlier}){more}"
+        where = f"{host.address} port {host.ssh.port or DEFAULT_PORT}"
+        what = f"{host.name} has the address {where} of {first.name} (line {earlier}){more}"
         yield Problem(document.file, line, what)
 
 

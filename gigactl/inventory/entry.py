@@ -24,12 +24,9 @@ class Named:
 
 
 def named(pattern: str, entry: HostEntry, line: int, directory: Path) -> Named:
-    """Zips names, addresses and identity files. Raises UsageError where they are not equally many, or a range is wrong."""
+    """Zips names, addresses and identity files. UsageError where they are not equally many, or a range is wrong."""
     names = expand(pattern)
-    if entry.address is None:
-        addresses = names
-    else:
-        addresses = _alongside(entry.address, "address", pattern, len(names))
+    addresses = names if entry.address is None else _alongside(entry.address, "address", pattern, len(names))
     files = identities(entry.ssh)
     if not any("[" in file for file in files):
         return Named(pattern, line, entry, names, addresses)

@@ -1,4 +1,4 @@
-"""What is expected of one host: its server model's board, resolved. The data is in `models.yaml` and `boards.yaml` beside."""
+"""What is expected of one host: its server model's board, resolved. The data: `models.yaml`, `boards.yaml`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Expectation:
     """What one host should have; None or empty where nothing is known, and then nothing is judged against it.
 
     `managed`: False for a host whose GPUs are not NVIDIA's (`not managed (AMD)`, says `unmanaged_reason`).
-    `gpu_names`: what NVML may call the GPUs; `pci_ids`: `10de:2335`. `nvlinks` per GPU; `links_proved`: False for boards whose
-    link counts are learned and never critical until proved on hardware. `pcie_width` in lanes, `pcie_generation` 1 to 6.
-    `nic_rate` in Gb/s. `fabric`: `nvswitch`, `nvlink5`, `nvl72` or `none`.
+    `gpu_names`: what NVML may call the GPUs; `pci_ids`: `10de:2335`. `nvlinks` per GPU; `links_proved`: False for
+    boards whose link counts are learned and never critical until proved on hardware. `pcie_width` in lanes,
+    `pcie_generation` 1 to 6, `nic_rate` in Gb/s. `fabric`: `nvswitch`, `nvlink5`, `nvl72` or `none`.
     """
 
     model: str | None = None
@@ -46,8 +46,9 @@ class Expectation:
 def expect(inventory: Inventory, host: Host, pci_ids: Collection[str]) -> Expectation:
     """What `host` should have. `pci_ids`: vendor and device of the GPUs found on its bus, as `10de:2335`.
 
-    The model is the inventory's. The board is the inventory's, else the one of the model's boards that the PCI ids name, else
-    the only one the model has. Where several remain, what they agree on. `gpus:` in the inventory wins over the board's count.
+    The model is the inventory's. The board is the inventory's, else the one of the model's boards that the PCI ids
+    name, else the only one the model has. Where several remain, what they agree on. `gpus:` in the inventory wins over
+    the board's count.
     """
     model = _model(inventory, host.model)
     boards = _boards(inventory, host, model, frozenset(pci_ids))
@@ -61,7 +62,7 @@ def expect(inventory: Inventory, host: Host, pci_ids: Collection[str]) -> Expect
 
 
 def model_by_machine_type(inventory: Inventory, machine_type: str) -> Model | None:
-    """The model whose SMBIOS product number starts so (`7DHE`), the user's own first; None where no model is known by it."""
+    """The model whose SMBIOS product number starts so (`7DHE`), the user's own first; None where none is known."""
     for model in (*inventory.models.values(), *shipped().models.values()):
         if machine_type in model.machine_types:
             return model

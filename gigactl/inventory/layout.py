@@ -23,7 +23,7 @@ class Ssh(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Shared(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What can be said for all hosts (`defaults`), a group, or a host: the host wins over groups, groups over defaults."""
+    """What can be said of all hosts (`defaults`), a group or a host: host wins over groups, groups over defaults."""
 
     model: Annotated[str, Meta(description="Server model: what is expected of its hardware")] | None = None
     board: Annotated[str, Meta(description="GPU board, where the model comes with several")] | None = None
@@ -46,7 +46,7 @@ class HostEntry(Shared, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class GroupEntry(Shared, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A group: the hosts that list it, those its `hosts` select, and those of its children. The later group in the file wins."""
+    """A group: hosts that list it, that its `hosts` select, and its children's. The later group in the file wins."""
 
     hosts: Annotated[Names, Meta(description="Ranges, or selectors over names, labels and models")] = []
     children: list[str] = []
@@ -65,7 +65,7 @@ class ModelEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, 
 
 
 class BoardEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """A GPU board. `gpus`: how many are on it, not given for cards, whose number is a configuration. `nvlinks` per GPU."""
+    """A GPU board. `gpus`: how many are on it; not given for cards, whose number is an option. `nvlinks` per GPU."""
 
     like: str | None = None
     title: str | None = None

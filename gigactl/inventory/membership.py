@@ -70,21 +70,18 @@ def _below(groups: Mapping[str, GroupEntry], name: str) -> set[str]:
 def _circle(groups: Mapping[str, GroupEntry]) -> list[str]:
     """A way from a group back to itself; empty where there is none."""
     for name in groups:
-        came_from: dict[str, str] = {}
-        waiting = [name]
-        while waiting:
-            at = waiting.pop()
-            for child in groups[at].children:
-                if child == name:
-                    return _way(came_from, name, at)
-                if child in groups and child not in came_from:
-                    came_from[child] = at
-                    waiting.append(child)
+        if way := _way(groups, [name], set()):
+            return way
     return []
 
 
-def _way(came_from: Mapping[str, str], start: str, end: str) -> list[str]:
-    way = [start, end] if end != start else [start]
-    while way[1:] and way[1] != start and came_from.get(way[1], start) != start:
-        way.insert(1, came_from[way[1]])
-    return [*way, start]
+def _way(groups: Mapping[str, GroupEntry], way: list[str], seen: set[str]) -> list[str]:
+    """The way completed to its start again; empty where it leads nowhere. `seen`: groups that lead nowhere."""
+    for child in groups[way[-1]].children:
+        if child == way[0]:
+            return [*way, child]
+        if child in groups and child not in seen:
+            seen.add(child)
+            if found := _way(groups, [*way, child], seen):
+                return found
+    return []

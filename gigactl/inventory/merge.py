@@ -1,4 +1,4 @@
-"""What holds for a host: the host's own words over those of its groups, the later group over the earlier, groups over defaults."""
+"""What holds for a host: its own words over its groups', the later group over the earlier, groups over defaults."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOTHING = Holds(None, None, None, None, None, "ssh", {}, {}, SshSettings())
 
 
 def over(below: Holds, layer: Shared, directory: Path) -> Holds:
-    """What holds when `layer` is laid over what held before. Paths start at `directory`; mappings are shared, not copied."""
+    """What holds with `layer` over what held before. Paths start at `directory`; mappings are shared, not copied."""
     said: dict[str, Any] = {name: value for name in _SCALARS if (value := getattr(layer, name)) is not None}
     if said.get("become") == "none":
         said["become"] = None

@@ -11,7 +11,7 @@ from gigactl.inventory.profile import Board, Model
 
 @dataclass(frozen=True, slots=True)
 class SshSettings:
-    """How a host is reached over SSH. Paths are absolute (relative ones are resolved against the inventory's directory).
+    """How a host is reached over SSH. Paths are absolute (relative ones start at the inventory's directory).
 
     `known_hosts` and `identity_file` empty: the user's own (`~/.ssh/known_hosts`, agent and default keys).
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A server model. `machine_types`: the four characters in its SMBIOS product number; `boards`: what it is built with.
+    """A server model. `machine_types`: as its SMBIOS product number begins; `boards`: what it is built with.
 
     `nic_count` and `nic_rate` (Gb/s) of its compute network, None where they are a configuration.
     """
@@ -25,8 +25,8 @@ class Model:
 class Board:
     """A GPU board, or a card. `gpus`: None for cards, whose number is a configuration.
 
-    `gpu_names` as NVML gives them; `pci_ids` as `10de:2335`; `nvlinks` per GPU, None where they depend on the configuration;
-    `links_proved`: False until the link count was seen on hardware. `managed`: False for another maker's GPUs.
+    `gpu_names` as NVML gives them; `pci_ids` as `10de:2335`; `nvlinks` per GPU, None where a configuration;
+    `links_proved`: False until the count was seen on hardware. `managed`: False for another maker's GPUs.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Where expectation profiles come from: the data files beside this module, the user's inventory, and the files it names."""
+"""Where expectation profiles come from: the data files beside this module, the inventory, and files it names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -58,7 +57,7 @@ def read_profiles(path: Path) -> Given:
 
 
 def resolve(given: list[Given], known: Profiles) -> tuple[Profiles, list[Problem]]:
-    """The profiles that documents give, with `like` followed into them and into `known`; and what is wrong with them."""
+    """The profiles that documents give, `like` followed among them and into `known`; and what is wrong."""
     problems: list[Problem] = []
     models = _Resolver(Model, "models", [(one.document, one.models) for one in given], known.models, problems).all()
     boards = _Resolver(Board, "boards", [(one.document, one.boards) for one in given], known.boards, problems).all()
@@ -66,7 +65,7 @@ def resolve(given: list[Given], known: Profiles) -> tuple[Profiles, list[Problem
     for one in given:
         for name, entry in one.models.items():
             problems.extend(_unknown_boards(one.document, name, entry, names))
-    return Profiles(MappingProxyType(models), MappingProxyType(boards)), problems
+    return Profiles(models, boards), problems
 
 
 def _unknown_boards(document: Document, name: str, entry: ModelEntry, known: Mapping[str, Board]) -> Iterator[Problem]:

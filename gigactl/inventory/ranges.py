@@ -1,4 +1,4 @@
-"""Names written as ranges, `gpu[001-064]`, and ranges made of names. ClusterShell's grammar; its errors are translated here."""
+"""Names written as ranges, `gpu[001-064]`, and ranges made of names: ClusterShell's grammar, its errors translated."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ClusterShell.RangeSet import RangeSet, RangeSetParseError
 from gigactl.errors import UsageError
 
 LIMIT = 65_536
-"""Names one range may stand for. More is a typing error more often than a fleet, and would fill memory before it is noticed."""
+"""Names one range may stand for. More is a typing error rather than a fleet, and would fill memory before it shows."""
 
 _FEW = 256  # names; up to here ClusterShell folds several numbers at once in a blink
 _TWO_NUMBERS = re.compile(r"\d\D+\d")
 _LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
+_BRACKETS = "in brackets stand numbers: [1-4], [001-064], [1,3,7-9]"
 _ITEM = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+)(?:/(?P<step>\d+))?)?")
 
 
@@ -51,7 +52,7 @@ def fold(names: Iterable[str]) -> str:
 
 
 def outside_brackets(text: str, separators: str) -> list[tuple[str, str]]:
-    """`text` cut at separators that stand in no bracket: pairs of the separator before a part (first: empty) and the part."""
+    """`text` cut at separators that stand in no bracket: each part with the separator before it (first: none)."""
     parts, depth, start, before = [], 0, 0, ""
     for at, character in enumerate(text):
         depth += (character == "[") - (character == "]")
@@ -63,8 +64,10 @@ def outside_brackets(text: str, separators: str) -> list[tuple[str, str]]:
 
 
 def _fold_many(names: list[str]) -> str:
-    """Folds the last number of each name, then what is before it. Not always as short as ClusterShell's folding of several
-    numbers at once, which takes seconds for thousands of names."""
+    """Folds the last number of each name, then what is before it.
+
+    Not always as short as ClusterShell's folding of several numbers at once, which takes seconds for thousands.
+    """
     numbers: dict[tuple[str, str], list[str]] = {}
     whole: list[str] = []
     for name in names:
@@ -93,9 +96,7 @@ def _split(pattern: str) -> tuple[list[str], list[list[str]]]:
             raise UsageError(f"{pattern}: brackets do not match")
         items = [item.strip() for item in inside.split(",")]
         if not all(items):
-            raise UsageError(
-                f"{pattern}: an empty range", hint="in brackets stand numbers: [1-4], [001-064], [1,3,7-9]"
-            )
+            raise UsageError(f"{pattern}: an empty range", hint=_BRACKETS)
         fixed.append(before)
         brackets.append(items)
     if "]" in rest:
@@ -107,21 +108,15 @@ def _size(item: str, pattern: str) -> int:
     """How many numbers an item stands for, found without listing them."""
     match = _ITEM.fullmatch(item)
     if match is None:
-        raise UsageError(
-            f"{pattern}: [{item}] is no range", hint="in brackets stand numbers: [1-4], [001-064], [1,3,7-9]"
-        )
+        raise UsageError(f"{pattern}: [{item}] is no range", hint=_BRACKETS)
     first, last = match["first"], match["last"]
     if last is None:
         return 1
     if int(last) < int(first):
         raise UsageError(f"{pattern}: the range {item} runs backwards", hint=f"write {last}-{first}")
-    padded = len(first) != len(last) and (first.startswith("0") and first != "0" or last.startswith("0"))
-    if padded:
-        hint = (
-            f"write {first}-{last.zfill(len(first))}"
-            if len(first) > len(last)
-            else f"write {first.zfill(len(last))}-{last}"
-        )
+    if len(first) != len(last) and (last.startswith("0") or (first.startswith("0") and first != "0")):
+        digits = max(len(first), len(last))
+        hint = f"write {first.zfill(digits)}-{last.zfill(digits)}"
         raise UsageError(f"{pattern}: both ends of {item} need as many digits", hint=hint)
     step = int(match["step"] or 1)
     if step == 0:

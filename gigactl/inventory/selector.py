@@ -1,7 +1,7 @@
 """Which hosts an expression means: ClusterShell's grammar over names, groups, labels and last known facts.
 
-`gpu[001-064]`, `gpu*`, `@training`, `@rack:r01`, `@model:sr680a-v3&@site:bj1`, `@training!gpu003`, `@all`, `!gpu003`. Operators
-`,` (and also) `!` (without) `&` (only those also in) `^` (in one of both) are applied from left to right.
+`gpu[001-064]`, `gpu*`, `@training`, `@rack:r01`, `@model:sr680a-v3&@site:bj1`, `@training!gpu003`, `@all`, `!gpu003`.
+Operators `,` (and also) `!` (without) `&` (only those also in) `^` (in one of both) are applied from left to right.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class GroupSource(Protocol):
 
 
 def select(inventory: Inventory, expr: str, sources: Sequence[GroupSource] = ()) -> tuple[Host, ...]:
-    """The hosts an expression means, in the inventory's order. Raises UsageError for a name that is nowhere, and for no hosts."""
+    """The hosts an expression means, in the inventory's order. UsageError for a name that is nowhere, and for none."""
     names = _Resolver(inventory, sources).names(expr)
     hosts = tuple(host for host in inventory.hosts if host.name in names)
     if not hosts:
