@@ -34,7 +34,10 @@ def setting(session: Session, name: str) -> Any:
 
 def settings(session: Session) -> Settings:
     """All of them, with their origins. Raises InvalidDocument with every problem of files and environment."""
-    return load_settings(session.given, session.world.environ, session.world.directory)
+    if "settings" not in session.memo:
+        session.memo["settings"] = load_settings(session.given, session.world.environ, session.world.directory)
+    found: Settings = session.memo["settings"]
+    return found
 
 
 def inventory_file(session: Session) -> Path:

@@ -20,14 +20,15 @@ class ReaderGoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`given` holds the global options that were typed, by name."""
+    """`given` holds the global options that were typed, by name; `memo` what is worked out of them once."""
 
     world: World
     given: Mapping[str, Any] = field(default_factory=dict)
+    memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def with_given(self, more: Mapping[str, Any]) -> Session:
         """What is typed after the command wins over what is typed before it."""
-        return replace(self, given={**self.given, **more})
+        return replace(self, given={**self.given, **more}, memo={})
 
     @property
     def verbose(self) -> bool:

@@ -28,7 +28,8 @@ def text(found: Explanation, on: Screen) -> str:
         *((f"  if {name}", weight(ask)) for name, ask in found.variants),
         ("Source", found.source),
     ]
-    body = "".join(_paragraph(name, content, on) for name, content in blocks if content)
+    width = max(len(name) for name, content in blocks if content)
+    body = "".join(_paragraph(f"{name:<{width}}", content, on) for name, content in blocks if content)
     return painted(one_line(title), "head", on) + "\n" + body
 
 
@@ -61,7 +62,7 @@ def weight(ask: Ask) -> str:
 
 
 def _paragraph(name: str, content: str, on: Screen) -> str:
-    lead = f"  {name:<11} "
+    lead = f"  {name}  "
     content = one_line(content)
     if on.width is None:
         return f"{lead}{content}\n"

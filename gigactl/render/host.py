@@ -61,7 +61,7 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         rows.append(("driver", _driver(snapshot["driver"])))
     kernel = snapshot["kernel"]
     if kernel is not None:
-        said = kernel["unread"] or f"{kernel['source']}, {count(len(kernel['events']), 'event')} that matter"
+        said = kernel["unread"] or f"{kernel['source']}, {count(len(kernel['events']), 'relevant event')}"
         rows.append(("kernel log", said + (f" (gap: {kernel['gap_reason']})" if kernel["gap"] else "")))
     cut = "" if snapshot["complete"] else ", cut before its end"
     rows.append(
@@ -91,11 +91,8 @@ def _host(facts: Facts) -> list[tuple[str, str]]:
             f"{system['pretty']} · kernel {system['kernel']} {system['arch']} · up {seconds(facts['uptime_s'])}",
         ),
         ("boot", f"{facts['boot_id']} · the host's clock says {facts['at']}"),
-        (
-            "cpu",
-            f"{cpu['sockets']} × {cpu['model']}, {cpu['threads']} threads · "
-            f"memory {size(held)} used of {size(facts['memory_bytes'])}",
-        ),
+        ("cpu", f"{cpu['sockets']} × {cpu['model']}, {cpu['threads']} threads" if cpu["model"] else ""),
+        ("memory", f"{size(held)} used of {size(facts['memory_bytes'])}" if facts["memory_bytes"] else ""),
         (
             "disks",
             " · ".join(_mount(one["path"], one["available"], one["size"], one["readonly"]) for one in facts["mounts"]),

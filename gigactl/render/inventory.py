@@ -101,13 +101,20 @@ def _expectation(expected: Expectation) -> list[tuple[str, str]]:
         ("GPUs", _shown(expected.gpu_count)),
         ("called", listed(expected.gpu_names) if expected.gpu_names else ""),
         ("PCI ids", listed(expected.pci_ids) if expected.pci_ids else ""),
-        ("NVLinks per GPU", f"{_shown(expected.nvlinks)}{'' if expected.links_proved else ' (not proved)'}"),
+        ("NVLinks per GPU", _links(expected)),
         ("PCIe", pcie),
         ("NICs", f"{expected.nic_count}{rate}" if expected.nic_count else ""),
         ("fabric", expected.fabric),
         ("wants", ", ".join(name for name, wants in wanted if wants)),
         ("source", expected.source),
     ]
+
+
+def _links(expected: Expectation) -> str:
+    """Their number, and whether it was seen on hardware; nothing where it is not known."""
+    if expected.nvlinks is None:
+        return ""
+    return f"{expected.nvlinks}{'' if expected.links_proved else ' (not proved)'}"
 
 
 def problems(found: Sequence[Problem], warnings: Sequence[Problem], sound: Sequence[Inventory]) -> str:

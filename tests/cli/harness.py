@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,10 @@ class Program:
         with contextlib.redirect_stdout(streams[1]), contextlib.redirect_stderr(streams[2]):
             code = run(argv, world)
         return Done(code, streams[1].getvalue(), streams[2].getvalue())
+
+    def among(self, environ: Mapping[str, str]) -> Program:
+        """The same with these variables set."""
+        return replace(self, environ={**self.environ, **environ})
 
     def _transport_for(self, host: Host) -> Transport:
         assert self.transport is not None

@@ -25,7 +25,7 @@ def format_of(text: str) -> str:
 
 def test_the_nearer_one_wins(program: Program, user_file: Path, tmp_path: Path) -> None:
     def shown(*argv: str, **environ: str) -> str:
-        return format_of(program("inventory", "list", *argv, **environ).out)
+        return format_of(program.among(environ)("inventory", "list", *argv).out)
 
     assert shown() == "table"
     user_file.write_text("output: json\n", encoding="utf-8")
@@ -60,7 +60,7 @@ def test_the_rail_is_the_projects_to_move(program: Program, tmp_path: Path) -> N
 @pytest.mark.parametrize("variable", ["GIGACTL_FANOUT=no", "GIGACTL_FANUOT=3", "GIGACTL_FAIL_ON=fatal"])
 def test_a_wrong_variable_is_named(program: Program, variable: str) -> None:
     name, value = variable.split("=")
-    done = program("health", "check", **{name: value})
+    done = program.among({name: value})("health", "check")
     assert done.code == 3
     assert name in done.err
 

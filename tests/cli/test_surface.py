@@ -35,7 +35,7 @@ def test_what_changes_something_can_be_tried_and_confirmed(leaf: str) -> None:
 
 def test_yes_limit_and_dry_run_have_no_environment_form(program: Program) -> None:
     said = {f"GIGACTL_{name.upper()}": "1" for name in ("yes", "dry_run", "limit")}
-    done = program("exec", "-l", "gpu001", "--become", "--", "true", **said)
+    done = program.among(said)("exec", "-l", "gpu001", "--become", "--", "true")
     assert done.code == 3
     assert all(f"{variable} has no meaning" in done.err for variable in said)
     assert not set(said) & set(surface().environment)
