@@ -115,15 +115,17 @@ class View:
 
     @cached_property
     def fabric(self) -> bool:
-        """Whether GPUs are joined by NVSwitches: as the board has it, else as the bus shows."""
-        if self.expected.fabric != "none":
-            return True
+        """Whether GPUs are joined by NVSwitches: as the board has it, where it is known, else as the bus shows."""
+        if self.expected.board is not None:
+            return self.expected.fabric != "none"
         facts = self.facts
-        return (
-            self.expected.board is None
-            and facts is not None
-            and (facts["fabric"]["nvswitches"] > 0 or facts["fabric"]["nvlink5"])
-        )
+        return facts is not None and (facts["fabric"]["nvswitches"] > 0 or facts["fabric"]["nvlink5"])
+
+    @property
+    def wants_fabric_service(self) -> bool:
+        """Whether a fabric manager belongs on this host. What a model's boards have in common says nothing about a
+        board that is none of them."""
+        return self.expected.wants_fabric_manager if self.expected.board is not None else self.fabric
 
     @cached_property
     def events(self) -> list[KernelEvent]:

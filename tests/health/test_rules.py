@@ -375,6 +375,17 @@ def test_links_not_proved_on_hardware_are_measured_by_the_best_gpu_of_the_host()
     assert (ids(judgement), judgement.verdict) == (["NVLINK-DOWN"], Verdict.WARNING)
 
 
+def test_on_an_unknown_board_links_and_lanes_are_measured_by_the_host_itself() -> None:
+    unknown = replace(expectation("h200"), board=None)
+    look = snapshot()
+    for gpu in look["gpus"]:
+        gpu["values"].update({"nvlink.links.active": 8, "pcie.width": 8, "pcie.width.max": 8})
+    assert ids(said(look, unknown)) == []
+    look["gpus"][3]["values"].update({"nvlink.links.active": 6, "pcie.width": 4})
+    assert sorted(ids(said(look, unknown))) == ["NVLINK-DOWN", "PCIE-WIDTH"]
+    assert said(look, unknown).verdict is Verdict.WARNING
+
+
 def test_a_board_without_links_has_none_down() -> None:
     look = with_values("a100-pcie", nvlink__links=12, nvlink__links__active=0)
     assert ids(said(look, expectation("a100-pcie"))) == []
@@ -496,9 +507,12 @@ def test_without_switches_the_fabric_manager_has_nothing_to_do(board: str) -> No
 def test_a_host_of_unknown_model_is_judged_by_the_switches_it_shows() -> None:
     look = snapshot()
     facts(look)["services"][0] = service("nvidia-fabricmanager", "inactive")
-    assert ids(said(look, Expectation())) == ["FABRIC-MANAGER-DOWN"]
-    facts(look)["fabric"]["nvswitches"] = 0
-    assert ids(said(look, Expectation())) == []
+    in_common = Expectation(model="sr680a-v3", gpu_count=8, fabric="nvswitch", wants_fabric_manager=True)
+    for unknown in (Expectation(), in_common):
+        facts(look)["fabric"]["nvswitches"] = 4
+        assert ids(said(look, unknown)) == ["FABRIC-MANAGER-DOWN"]
+        facts(look)["fabric"]["nvswitches"] = 0
+        assert ids(said(look, unknown)) == []
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def _wrong(mask: float) -> Iterator[str]:
 
 def service_runs(rule: Rule, view: View, out: Collect) -> None:
     """The fabric manager, where one is wanted. Without NVSwitches it has nothing to do and ends, which is no fault."""
-    if not (view.expected.wants_fabric_manager or (view.expected.board is None and view.fabric)):
+    if not view.wants_fabric_service:
         return
     unread = view.section("services")
     services = view.facts["services"] if view.facts else []

@@ -12,7 +12,7 @@ _STATE = "nvmlDeviceGetNvLinkState"
 
 def pcie(rule: Rule, view: View, out: Collect) -> None:
     """Fewer lanes than the board wants or the slot allows. The generation is not judged: it drops while idle."""
-    wanted = view.expected.pcie_width
+    wanted = view.expected.pcie_width if view.expected.board is not None else None
     for gpu in view.gpus:
         width = gpu.number("pcie.width")
         if isinstance(width, Unread):
@@ -35,7 +35,8 @@ def nvlink(rule: Rule, view: View, out: Collect) -> None:
     wanted = view.expected.nvlinks
     if not wanted:
         return
-    proved = view.expected.links_proved
+    # what a model's boards have in common says nothing sure about a board that is none of them
+    proved = view.expected.links_proved and view.expected.board is not None
     active = [(gpu, _active(rule, gpu, proved, out)) for gpu in view.gpus if not _partitioned(gpu, out)]
     known = [(gpu, count) for gpu, count in active if count is not None]
     limit = wanted if proved else max((count for _, count in known), default=0)
