@@ -116,10 +116,13 @@ class _Crew(Generic[T]):
         except HostError as error:
             failure = error
         except asyncio.CancelledError:
-            if self._stopped is None:
+            if not worker.cancelling():
+                failure = HostError("cancelled from within")  # by the dialogue's own doing: its fault, not our end
+            elif self._stopped is None:
                 raise
-            worker.uncancel()
-            failure = Stopped(self._stopped.detail)
+            else:
+                worker.uncancel()
+                failure = Stopped(self._stopped.detail)
         except Exception as error:
             log.exception("%s: unexpected", host.name)
             failure = HostError(f"unexpected {type(error).__name__}: {error}")

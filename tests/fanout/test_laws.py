@@ -306,6 +306,23 @@ def test_a_bug_in_one_host_s_dialogue_ends_that_host_only(
     assert "invalid literal" in caplog.text
 
 
+@dataclass(frozen=True)
+class CancelsItself:
+    """What a bug in a dialogue can do."""
+
+    effect: Effect = Effect.READ
+
+    async def speak(self, host: Host, connection: Connection, deadline: Deadline) -> AsyncIterator[int]:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        yield await future
+
+
+def test_a_dialogue_that_cancels_itself_ends_that_host_only(make: Callable[..., Engine]) -> None:
+    result = go(make, [Script(), Script(), Script()], CancelsItself(), Limits(window=1))
+    assert [ended.status for ended in result.ended.values()] == [Status.UNKNOWN] * 3
+
+
 def test_a_slow_consumer_holds_the_hosts_back(make: Callable[..., Engine]) -> None:
     transport = SimulatedTransport(otherwise=Script(answer=counting(1)))
 

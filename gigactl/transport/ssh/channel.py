@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from paramiko import common
 from paramiko.message import Message
+from paramiko.ssh_exception import SSHException
 
 WINDOW = 256 << 10
 """Bytes a host may send before we have read them: what one slow reader costs in memory."""
@@ -91,6 +92,7 @@ class Channel:
         self._remote = 0
         self._room = 0  # bytes the host will take now
         self._largest = PACKET
+        self._granted = WINDOW  # bytes the host may still send
         self._fed: deque[bytes] = deque()
         self._eof_fed = False
         self._eof_sent = False
@@ -135,6 +137,7 @@ class Channel:
     def acknowledge(self, count: int) -> None:
         """The reader took `count` bytes: the host may send as many more."""
         if self._open and not self._over:
+            self._granted += count
             message = self._message(common.cMSG_CHANNEL_WINDOW_ADJUST)
             message.add_int(count)
             self._wire.send(message)
@@ -197,11 +200,17 @@ class Channel:
             self._listener = NOBODY
 
     def take_output(self, m: Message) -> None:
-        self._wire.notify(self._listener.data, False, m.get_binary())
+        self._hand_over(False, m.get_binary())
 
     def take_error(self, m: Message) -> None:
         m.get_int()  # 1, standard error, is the only type there is
-        self._wire.notify(self._listener.data, True, m.get_binary())
+        self._hand_over(True, m.get_binary())
+
+    def _hand_over(self, stderr: bool, data: bytes) -> None:
+        self._granted -= len(data)
+        if self._granted < 0:
+            raise SSHException("the host sent more than it may")  # or it could fill our memory
+        self._wire.notify(self._listener.data, stderr, data)
 
     def take_room(self, m: Message) -> None:
         self._room += m.get_int()

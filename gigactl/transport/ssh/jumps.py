@@ -12,6 +12,7 @@ from gigactl.transport.base import Deadline
 from gigactl.transport.ssh.channel import Opening
 from gigactl.transport.ssh.config import Route
 from gigactl.transport.ssh.session import ChannelPipe, Session
+from gigactl.transport.waiting import until
 
 _PIECE = 32 << 10
 Connect = Callable[[Route, Deadline], AbstractAsyncContextManager[Session]]
@@ -23,6 +24,8 @@ class _Shared:
         self.turn = asyncio.Lock()
         self.stack = AsyncExitStack()
         self.session: Session | None = None
+        self.attempts = 0
+        self.failure: HostError | None = None
 
 
 class JumpPool:
@@ -40,16 +43,32 @@ class JumpPool:
         shared = self._shared.setdefault(route, _Shared())
         shared.users += 1
         try:
-            async with shared.turn:
-                if shared.session is None or shared.session.is_over:
-                    await shared.stack.aclose()
-                    shared.session = await shared.stack.enter_async_context(self._connect(route, deadline))
-            yield shared.session
+            yield await self._session(shared, route, deadline)
         finally:
             shared.users -= 1
             if not shared.users:
                 self._shared.pop(route, None)
                 await shared.stack.aclose()
+
+    async def _session(self, shared: _Shared, route: Route, deadline: Deadline) -> Session:
+        """The open one, or a new one. Who waited for a failed attempt shares its failure."""
+        seen = shared.attempts
+        await until(deadline, shared.turn.acquire(), f"waiting for {route.where}")
+        try:
+            if shared.session is not None and not shared.session.is_over:
+                return shared.session
+            if shared.attempts != seen and shared.failure is not None:
+                raise type(shared.failure)(shared.failure.detail, hint=shared.failure.hint)
+            shared.attempts += 1
+            shared.session, shared.failure = None, None
+            await shared.stack.aclose()
+            shared.session = await shared.stack.enter_async_context(self._connect(route, deadline))
+            return shared.session
+        except HostError as error:
+            shared.failure = error
+            raise
+        finally:
+            shared.turn.release()
 
 
 @asynccontextmanager

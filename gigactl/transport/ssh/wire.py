@@ -40,6 +40,8 @@ KEX = (
 )
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
 MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
+_AGENT_S = 15.0
+"""Seconds an agent may take for one answer; it may ask its owner first."""
 LARGEST_PACKET = 256 << 10
 """Bytes of one packet beyond which a host is not believed (OpenSSH's PACKET_MAX_SIZE)."""
 
@@ -332,6 +334,7 @@ class Agent(paramiko.Agent):
 
     def _send_message(self, msg: Message | bytes) -> tuple[int, Message]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_AGENT_S)
             connection.connect(self._path)
             asking: Any = paramiko.agent.AgentSSH()
             asking._conn = connection

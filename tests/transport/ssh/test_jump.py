@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from gigactl.errors import ConnectionLost, ConnectRefused, HostKeyChanged, HostKeyUnknown, Unreachable
+from gigactl.errors import ConnectionLost, ConnectRefused, ConnectTimeout, HostKeyChanged, HostKeyUnknown, Unreachable
 from gigactl.transport.base import Connection, Endpoint, Exec
 from tests.transport.speaking import on, run, soon, speak
 from tests.transport.sshd import USER, Sshd, free_port, keygen, public, serving, transport
@@ -85,6 +88,25 @@ def test_nothing_listens_behind_it(sshd: Sshd, jump: Sshd) -> None:
 def test_the_jump_host_is_not_there(sshd: Sshd, jump: Sshd) -> None:
     with pytest.raises(ConnectRefused, match=JUMP):
         run(transport(), behind(sshd, jump, proxy_jump=f"{JUMP}:{free_port()}"), "true")
+
+
+def test_who_waits_for_a_jump_host_shares_its_failure(sshd: Sshd, jump: Sshd) -> None:
+    """Twenty hosts behind one that hangs wait once for it, not one after the other."""
+
+    async def main(port: int) -> float:
+        used, endpoint = transport(exchange_s=0.5), behind(sshd, jump, proxy_jump=f"{JUMP}:{port}")
+
+        async def one() -> None:
+            with pytest.raises(ConnectTimeout, match=JUMP):
+                async with used.connect(endpoint, soon()):
+                    pass
+
+        began = time.monotonic()
+        await asyncio.gather(*(one() for _ in range(20)))
+        return time.monotonic() - began
+
+    with closing(socket.create_server(("0.0.0.0", 0))) as silent:
+        assert asyncio.run(main(silent.getsockname()[1])) < 3
 
 
 def test_a_lost_jump_host_is_a_lost_connection(sshd: Sshd, keys: Path) -> None:
