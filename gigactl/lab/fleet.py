@@ -220,3 +220,5 @@ def _wait_for_end(pid: int) -> None:
             select.select([descriptor], [], [], _END_S)
         finally:
             os.close(descriptor)
+    with suppress(ChildProcessError):  # ours only where `up` was called in this very process
+        os.waitpid(pid, os.WNOHANG)
