@@ -71,7 +71,8 @@ def test_the_inventory_of_the_readme(tmp_path: Path) -> None:
 def test_host_over_later_group_over_earlier_group_over_defaults(tmp_path: Path) -> None:
     inventory = load(tmp_path, """\
 version: 1
-defaults: {ssh: {user: d, port: 1}, vars: {a: d, b: d, c: d, e: d}, labels: {site: d}, become: sudo, gpus: 1, scheduler: d}
+defaults: {ssh: {user: d, port: 1}, vars: {a: d, b: d, c: d, e: d}, labels: {site: d}, become: sudo, gpus: 1,
+  scheduler: d}
 hosts:
   h: {ssh: {user: h}, vars: {a: h}, become: none, groups: [late, early], board: h200}
   other:
@@ -280,7 +281,7 @@ def many(number: int) -> str:
         f"labels: {{site: bj1, rack: r{at // 8:04}}}, groups: [training]}}\n"
         for at in range(number)
     )
-    return f"version: 1\ndefaults: {{ssh: {{user: ops}}, become: sudo}}\nhosts:\n{hosts}groups: {{training: {{vars: {{x: 1}}}}}}\n"
+    return f"version: 1\ndefaults: {{ssh: {{user: ops}}}}\nhosts:\n{hosts}groups: {{training: {{vars: {{x: 1}}}}}}\n"
 
 
 def test_thousands_of_hosts_written_one_by_one(tmp_path: Path) -> None:
