@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 NOISY_ABOVE = 1.15
 """Spread (slowest / fastest) of a fixed piece of work above which times are not evidence."""
@@ -99,6 +98,6 @@ def verdict(goals: Sequence[Goal], spread: float) -> int:
     return int(missed and quiet)
 
 
-def gigactl() -> str:
-    """The program beside the interpreter that runs us."""
-    return str(Path(sys.executable).with_name("gigactl"))
+def gigactl(*arguments: str) -> list[str]:
+    """The program under the interpreter that runs us."""
+    return [sys.executable, "-m", "gigactl", *arguments]

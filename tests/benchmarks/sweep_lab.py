@@ -21,7 +21,7 @@ PEER_HOSTS = 50
 
 
 def check(inventory: Path) -> Measured:
-    return run([gigactl(), "-i", str(inventory), "health", "check", "-o", "json"])
+    return run(gigactl("-i", str(inventory), "health", "check", "-o", "json"))
 
 
 def accounted(sweep: Measured, hosts: int) -> dict[str, int]:
@@ -45,7 +45,7 @@ def peer(lab: Path, count: int) -> Measured | None:
     status = fleet.status(lab)
     addresses = ",".join(host.address for host in status.hosts[:count])
     options = (
-        f"-p {status.port} -i {lab / 'id_ed25519'} -o StrictHostKeyChecking=yes "
+        f"-p {status.hosts[0].port} -i {lab / 'id_ed25519'} -o StrictHostKeyChecking=yes "
         f"-o UserKnownHostsFile={lab / 'known_hosts'} -o KexAlgorithms=curve25519-sha256"
     )
     return run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_fault_gives_its_finding_and_no_other(lab: fleet.LabStatus, broken: Ra
         {key: finding[key] for key in ("id", "severity", "when", "remedy")} | {"gpu": finding.get("gpu") is not None}
         for finding in host["findings"]
     ]
-    assert found == [dict(finding) for finding in case.findings], host
+    assert found == [dict(finding) for finding in case.findings], json.dumps(host)
     assert host["verdict"] == case.verdict
     if case.basis is not None:
         assert host["basis"] == case.basis
