@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 from gigactl import __version__
 
@@ -15,7 +17,13 @@ def main() -> None:
     from gigactl.cli.entry import run
     from gigactl.cli.world import real
 
+    signal.signal(signal.SIGTERM, _terminated)
     sys.exit(run(sys.argv[1:], real()))
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """So that what is half done is taken back, as with Ctrl-C. While hosts are talked to, the loop has its own way."""
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

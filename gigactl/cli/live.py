@@ -13,10 +13,14 @@ _EVERY_S = 0.2
 
 
 @asynccontextmanager
-async def live(session: Session, line: Callable[[int], str]) -> AsyncIterator[None]:
-    """Redraw `line(width)` while the block runs; gone without a trace after it."""
-    width = None if session.quiet else session.world.width(session.world.stderr)
-    if width is None:
+async def live(session: Session, line: Callable[[int], str], *, streaming: bool = False) -> AsyncIterator[None]:
+    """Redraw `line(width)` while the block runs; gone without a trace after it.
+
+    `streaming`: data goes to stdout meanwhile, and on one terminal the two would run into each other.
+    """
+    world = session.world
+    width = None if session.quiet else world.width(world.stderr)
+    if width is None or (streaming and world.terminal(world.stdout)):
         yield
         return
 

@@ -83,13 +83,18 @@ class _Run:
         """Run it, show it, say how it ended."""
         session, hosts = self.session, self.fleet.hosts
         began = session.world.clock()
+
+        def took() -> float:
+            return session.world.clock() - began
+
         if self.output == "jsonl":
             session.write(view.first_line(__version__))
         async with reach.engine(session).run(hosts, Shell(argv, become=who), limits) as arrivals:
             interrupt.stops(arrivals.stop)
-            async with live(session, lambda width: self._progress(session.world.clock() - began, width)):
+            streaming = self.output == "jsonl"
+            async with live(session, lambda width: self._progress(took(), width), streaming=streaming):
                 await self._collect(arrivals)
-        self._show(session.world.clock() - began)
+        self._show(took())
         return exits.first([*interrupt.codes, *(exits.of_host(one.status) for one in self.said.values())])
 
     async def _collect(self, arrivals: Arrivals[ShellReply]) -> None:

@@ -104,11 +104,18 @@ class Looks:
             ended.host,
             absent(ended) if judged is None else judged,
             ended.status,
-            ended.failure,
+            _bare(ended.failure),
             ended.attempts,
             ended.seconds,
             cost,
         )
+
+
+def _bare(failure: HostError | None) -> HostError | None:
+    """Without its traceback and cause: their frames would keep a session's buffers for as long as the look is kept."""
+    if failure is not None:
+        failure.__traceback__ = failure.__cause__ = failure.__context__ = None
+    return failure
 
 
 def pci_ids(snapshot: Snapshot) -> frozenset[str]:

@@ -62,7 +62,7 @@ def test_an_unknown_host_is_a_usage_error(host: Program) -> None:
 @pytest.mark.parametrize("asked", [["XID-79"], ["xid", "79"], ["79"], ["xid-79"]])
 def test_an_xid_by_any_of_its_names(program: Program, asked: list[str]) -> None:
     done = program("health", "explain", *asked)
-    assert_screen("explain-xid-79.txt", done.out)
+    assert done.out.startswith("Xid 79: ")
     assert done.code == 0
 
 

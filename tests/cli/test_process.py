@@ -148,6 +148,22 @@ def test_the_question_on_a_real_terminal(environment: Mapping[str, str]) -> None
     assert "\nchanged" not in console.text
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_a_question_is_open(environment: Mapping[str, str], number: int, code: int) -> None:
+    console = Console(("exec", "-l", "@all", "--become", "--", "echo", "changed"), environment)
+    console.read_until("Type the number of hosts")
+    console.process.send_signal(number)
+    assert console.ends() == code
+    assert "Traceback" not in console.text
+
+
+def test_lines_on_a_terminal_are_not_mixed_with_progress(environment: Mapping[str, str]) -> None:
+    console = Console(("exec", "-l", "@all", "-y", "-o", "jsonl", "--", "sleep 0.5"), environment)
+    assert console.ends() == 0
+    assert "\x1b[K" not in console.text
+    assert console.text.count('{"type": "host"') == 3
+
+
 def test_colour_and_a_live_line_on_a_real_terminal(environment: Mapping[str, str]) -> None:
     console = Console(("exec", "-l", "@all", "-y", "--", "sleep 0.5; echo done"), environment)
     assert console.ends() == 0

@@ -68,6 +68,7 @@ def test_every_host_once_with_a_verdict_of_its_own() -> None:
     assert more == {}
     lost = next(one for one in seen if one.host == "gpu006")
     assert isinstance(lost.failure, AuthenticationFailed)
+    assert lost.failure.__traceback__ is None
     assert lost.probe is None
 
 

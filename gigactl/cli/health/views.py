@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from gigactl import __version__
 from gigactl.cli.session import Session
@@ -14,7 +14,13 @@ from gigactl.sweep.look import HostLook
 
 
 class View(Protocol):
-    """Told when the look begins, of each host as it arrives, and when it is over (before and after the comparison)."""
+    """Told when the look begins, of each host as it arrives, and when it is over (before and after the comparison).
+
+    `streaming`: it writes while hosts arrive.
+    """
+
+    @property
+    def streaming(self) -> bool: ...
 
     def begins(self, at: datetime) -> None: ...
     def host(self, look: HostLook) -> None: ...
@@ -23,6 +29,8 @@ class View(Protocol):
 
 class NoView:
     """For who shows the look by other means."""
+
+    streaming = False
 
     def begins(self, at: datetime) -> None:
         """Not shown."""
@@ -39,6 +47,7 @@ class TableView:
     """Everything at the end: worst first needs all of it. Healthy and quiet prints nothing."""
 
     session: Session
+    streaming: ClassVar[bool] = False
 
     def begins(self, at: datetime) -> None:
         """Nothing to say yet."""
@@ -57,6 +66,7 @@ class JsonView:
     """`gigactl.health/1` as one document."""
 
     session: Session
+    streaming: ClassVar[bool] = False
     at: datetime | None = None
 
     def begins(self, at: datetime) -> None:
@@ -75,6 +85,7 @@ class LinesView:
     """The same as a stream: version, host by host, what the comparison added, summary."""
 
     session: Session
+    streaming: ClassVar[bool] = True
 
     def begins(self, at: datetime) -> None:
         self.session.write(health_json.first_line(at, __version__))

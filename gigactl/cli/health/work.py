@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from gigactl.cli import exits, loop, reach
@@ -112,7 +113,8 @@ class _Look:
         engine = reach.engine(session)
         async with sweep(self.fleet.hosts, engine, self.probe, self.limits, standards, keep) as looks:
             interrupt.stops(looks.stop)
-            async with live(session, lambda width: self._progress(session.world.clock() - began, width)):
+            progress = partial(self._progress, began)
+            async with live(session, progress, streaming=view.streaming):
                 async for look in looks:
                     self.seen[look.host] = look
                     view.host(look)
@@ -125,7 +127,8 @@ class _Look:
     def _expecting(self, host: Host, pci_ids: Collection[str]) -> Expectation:
         return expect(self.fleet.inventory, host, pci_ids)
 
-    def _progress(self, took: float, width: int) -> str:
+    def _progress(self, began: float, width: int) -> str:
+        took = self.session.world.clock() - began
         numbers = Counter(look.judgement.verdict.value for look in self.seen.values())
         out = [name for name in self.fleet.names if name not in self.seen]
         return progress_line(len(self.seen), len(self.fleet.hosts), numbers, out, took, width)
