@@ -19,7 +19,7 @@ from gigactl.transport.base import Blob, Connection, Endpoint, Exec, Exit, Proce
 from gigactl.transport.local import LocalTransport
 from tests.transport import speaking
 from tests.transport.speaking import soon, speak
-from tests.transport.sshd import Sshd, transport
+from tests.transport.sshd import Sshd, serving, transport
 
 T = TypeVar("T")
 Reach = Callable[[Callable[[Connection], Awaitable[T]]], T]
@@ -196,6 +196,25 @@ def test_a_cut_connection_is_told_after_what_arrived(sshd: Sshd) -> None:
 
     speaking.on(transport(), sshd.endpoint(), work)
     assert seen == [b"half\n"]
+
+
+def test_a_host_that_refuses_a_further_command(keys: Path) -> None:
+    async def work(connection: Connection) -> None:
+        async with connection.start(Exec(("cat",)), soon()):
+            with pytest.raises(HostError, match=r"gpu001 .*open failed"):
+                await speak(connection, Exec(("true",)))
+
+    with serving(keys, "MaxSessions 1") as server:
+        speaking.on(transport(), server.endpoint(), work)
+
+
+def test_a_host_that_refuses_a_terminal(keys: Path) -> None:
+    async def work(connection: Connection) -> None:
+        with pytest.raises(HostError, match=r"gpu001 .*refused"):
+            await speak(connection, Exec(("cat",), pty=True))
+
+    with serving(keys, "PermitTTY no") as server:
+        speaking.on(transport(), server.endpoint(), work)
 
 
 def test_a_terminal_joins_the_streams(sshd: Sshd) -> None:

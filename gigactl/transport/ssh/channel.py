@@ -119,7 +119,8 @@ class Channel:
             self._request("pty-req", ("vt100", 80, 24, 0, 0, b""))
         if self._opening.command is not None:
             self._request("exec", (self._opening.command,))
-        self._wire.notify(self._listener.opened)
+        else:
+            self._wire.notify(self._listener.opened)  # with a command, its output tells soon enough
         self._pump()
 
     def refused(self, reason: str) -> None:

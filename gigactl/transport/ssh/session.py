@@ -176,9 +176,7 @@ class Session:
         deadline.check(f"starting a command on {self.where}")
         pipe = self._open(Opening(command=command, pty=exec.pty))
         try:
-            process = SupervisedProcess(pipe, exec, elevation, deadline)
-            await until(deadline, pipe.wait_opened(), f"opening a channel to {self.where}")
-            yield process
+            yield SupervisedProcess(pipe, exec, elevation, deadline)
         finally:
             self._leave(pipe)
 

@@ -143,8 +143,6 @@ class Wire(paramiko.Transport):
     active: bool
 
     _preferred_kex = tuple(name for name in KEX if name in paramiko.Transport._kex_info)  # type: ignore[attr-defined]
-    _preferred_ciphers = CIPHERS
-    _preferred_macs = MACS
     _channel_handler_table = BY_MESSAGE
 
     def __init__(self, sock: socket.socket, hello: Hello, listener: Listener, loop: AbstractEventLoop) -> None:
@@ -255,8 +253,23 @@ class Wire(paramiko.Transport):
     def preferred_keys(self) -> tuple[str, ...]:
         return self._hello.host_key_types
 
+    @property
+    def preferred_kex(self) -> tuple[str, ...]:
+        return self._preferred_kex
+
+    @property
+    def preferred_ciphers(self) -> tuple[str, ...]:
+        return CIPHERS
+
+    @property
+    def preferred_macs(self) -> tuple[str, ...]:
+        return MACS
+
     def _log(self, level: int, msg: str | list[str], *args: object) -> None:
         """paramiko logs every packet; formatting that is a tenth of a connection's cost."""
+
+    def _parse_debug(self, m: Message) -> None:
+        """sshd's notes on authorized_keys options; making them printable is another tenth."""
 
     def _check_banner(self) -> None:
         try:
@@ -311,6 +324,11 @@ class Wire(paramiko.Transport):
         channel = self._open_channels.get(number)
         if channel is not None:
             channel.confirmed(remote, room, largest)
+            return
+        close = Message()  # whoever wanted it has left
+        close.add_byte(common.cMSG_CHANNEL_CLOSE)
+        close.add_int(remote)
+        self.send(close)
 
     def _channel_refused(self, m: Message) -> None:
         channel = self._open_channels.pop(m.get_int(), None)

@@ -20,6 +20,7 @@ from gigactl.transport.ssh import wire
         (paramiko.Transport, "_verify_key", ["self", "host_key", "sig"]),
         (paramiko.Transport, "_parse_newkeys", ["self", "m"]),
         (paramiko.Transport, "_parse_disconnect", ["self", "m"]),
+        (paramiko.Transport, "_parse_debug", ["self", "m"]),
         (paramiko.Transport, "_check_banner", ["self"]),
         (paramiko.Transport, "_next_channel", ["self"]),
         (AuthHandler, "_request_auth", ["self"]),
@@ -48,6 +49,11 @@ def test_paramiko_knows_the_algorithms_we_ask_for() -> None:
     assert set(wire.MACS) <= set(known["_mac_info"])
     assert set(wire.KEX) - set(known["_kex_info"]) <= {"mlkem768x25519-sha256"}  # where cryptography is older
     assert wire.Wire._preferred_kex[0] == "curve25519-sha256@libssh.org"
+
+
+@pytest.mark.parametrize("name", ["preferred_kex", "preferred_ciphers", "preferred_macs", "preferred_keys"])
+def test_paramiko_asks_for_its_preferences_by_these_names(name: str) -> None:
+    assert isinstance(vars(paramiko.Transport)[name], property)
 
 
 def test_a_transport_has_the_tables_that_are_overwritten() -> None:
