@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from gigactl.inventory.model import Host
 from gigactl.lab import boards, nvml_build, nvml_state
 from gigactl.payload.nvml_fields import FIELDS, GUARDED, LINK_FIELDS, NEVER, REASON_TIMES
 from gigactl.payload.readings import READINGS
 from gigactl.payload.schema import Driver, Gpu, Snapshot
 from gigactl.remote.probe import Probe
-from tests.remote.talking import said
+from gigactl.transport.local import LocalTransport
+from tests.remote.talking import connected, said
 
 NEW, OLD = "580.126.20", "535.261.03"
 BOARDS = boards.load()
@@ -159,7 +162,7 @@ def test_with_mig_on_what_is_hidden_is_a_gap_and_not_a_lack(look: Look) -> None:
 
 def test_a_gpu_that_hangs_is_left_and_the_others_are_read(look: Look) -> None:
     begun = time.monotonic()
-    snapshot = look(changes={"gpu.1.hang": "0"}, gpus=3, reading_deadline_s=0.5)
+    snapshot = look(changes={"gpu.1.hang": "0"}, gpus=3, reading_deadline_s=1.5)
     assert time.monotonic() - begun < 20
     assert snapshot["complete"]
     assert snapshot["gpus"][1]["unread"]["*"].startswith("timed-out: NVML did not come back from ")
@@ -202,10 +205,23 @@ def no_reader_is_left() -> bool:
     return orphans() == []
 
 
+def a_reader_is_seen() -> bool:
+    """Whether one starts to read NVML within 20 s."""
+    end = time.monotonic() + 20
+    while not readers() and time.monotonic() < end:
+        time.sleep(0.05)
+    return readers() != []
+
+
 def orphans() -> list[int]:
     """Processes that read NVML and have no parent of ours any more."""
+    return [pid for pid in readers() if _parent(Path(f"/proc/{pid}")) == 1]
+
+
+def readers() -> list[int]:
+    """Processes that read NVML."""
     processes = [directory for directory in Path("/proc").iterdir() if directory.name.isdigit()]
-    return [int(one.name) for one in processes if _comm(one) == "gigactl-nvml" and _parent(one) == 1]
+    return [int(one.name) for one in processes if _comm(one) == "gigactl-nvml"]
 
 
 def _comm(directory: Path) -> str:
@@ -220,6 +236,27 @@ def _parent(directory: Path) -> int:
         return int((directory / "stat").read_text().rsplit(")", 1)[1].split()[1])
     except OSError:
         return -1
+
+
+def test_a_cancelled_probe_leaves_no_reader(look: Look, cache: Path) -> None:
+    look(changes={"gpu.0.hang": "0"}, gpus=1, reading_deadline_s=1.5)  # ships the bundle, sets the stage
+    probe = Probe(places=(str(cache / "gigactl"),), reading_deadline_s=60)
+    host = Host("gpu001", "127.0.0.1", transport="local")
+
+    async def cancelled() -> bool:
+        async def speak() -> None:
+            async with connected(LocalTransport(), host, 60) as (connection, deadline):
+                async for _ in probe.speak(host, connection, deadline):
+                    pass
+
+        task = asyncio.create_task(speak())
+        seen = await asyncio.to_thread(a_reader_is_seen)
+        task.cancel()
+        await asyncio.wait([task])
+        return seen and task.cancelled()
+
+    assert asyncio.run(cancelled())
+    assert no_reader_is_left()
 
 
 def test_processes_of_a_gpu(look: Look) -> None:
@@ -255,14 +292,14 @@ def frozen(tmp_path: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
 def test_a_reader_that_truly_cannot_be_killed(frozen: tuple[Path, Callable[[], None]], look: Look) -> None:
     directory, thaw = frozen
     sick = {"gpu.1.block": str(directory / "blocked")}
-    first = look(changes=sick, gpus=3, reading_deadline_s=0.5)
+    first = look(changes=sick, gpus=3, reading_deadline_s=1.5)
     hung = driver(first)
     assert (hung["state"], first["complete"]) == ("hung", True)
     assert _comm(Path(f"/proc/{hung['reader']}")) == "gigactl-nvml"
     assert "temperature.core" in first["gpus"][0]["values"]
     assert first["gpus"][1]["unread"]["*"].startswith("timed-out")
     assert first["gpus"][2]["unread"]["*"].startswith("not-read")
-    second = look(changes=sick, gpus=3, reading_deadline_s=0.5)
+    second = look(changes=sick, gpus=3, reading_deadline_s=1.5)
     assert (driver(second)["state"], driver(second)["reader"], second["gpus"]) == ("hung", hung["reader"], [])
     thaw()
     healed = look(gpus=3)
