@@ -200,7 +200,7 @@ def test_a_cut_connection_is_told_after_what_arrived(sshd: Sshd) -> None:
 
 def test_a_host_that_refuses_a_further_command(keys: Path) -> None:
     async def work(connection: Connection) -> None:
-        async with connection.start(Exec(("cat",)), soon()):
+        async with connection.start(Exec(("sleep", "20")), soon()):
             with pytest.raises(HostError, match=r"gpu001 .*open failed"):
                 await speak(connection, Exec(("true",)))
 
