@@ -8,6 +8,7 @@ import selectors
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 
 from gigactl.lab.effect import Reach
 
@@ -29,7 +30,7 @@ class Front:
         self._selector = selector
         self._ready = ready
         self._listening: socket.socket | None = None
-        self._held: list[socket.socket] = []
+        self._held: set[socket.socket] = set()
 
     def open(self, reach: Reach) -> None:
         """Behave like this from now on; what was held without a word is let go."""
@@ -52,9 +53,8 @@ class Front:
 
     def close(self) -> None:
         """Nothing listens, nothing is held."""
-        for connection in self._held:
-            connection.close()
-        self._held.clear()
+        for connection in tuple(self._held):
+            self._let_go(connection)
         self.reach = Reach.REFUSED
         if self._listening is not None:
             self._selector.unregister(self._listening)
@@ -69,11 +69,39 @@ class Front:
             except OSError:  # nothing waits any more, or the peer has gone
                 return
             if self.reach is Reach.MUTE:
-                self._held.append(connection)
+                self._hold(connection)
                 continue
-            with connection:
+            with (
+                connection,
+                suppress(OSError),
+            ):  # its PID 1 has just ended, or takes no more: whoever connects is cut off
                 descriptors = array.array("i", [connection.fileno()])
-                channel.sendmsg([b"c"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+                channel.sendmsg(
+                    [b"c"],
+                    [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)],
+                    socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL,
+                )
+
+    def _hold(self, connection: socket.socket) -> None:
+        """Keep it open without a word until the other end has had enough."""
+        self._held.add(connection)
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._ignore(connection))
+
+    def _ignore(self, connection: socket.socket) -> None:
+        try:
+            heard = connection.recv(1 << 12, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            heard = b""
+        if not heard:
+            self._let_go(connection)
+
+    def _let_go(self, connection: socket.socket) -> None:
+        if connection in self._held:
+            self._held.remove(connection)
+            self._selector.unregister(connection)
+            connection.close()
 
 
 def _drop_everything(listening: socket.socket) -> None:

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -101,7 +101,7 @@ class Supervisor:
             self._selector.register(listening, selectors.EVENT_READ, lambda: self._answer(listening))
             while not self._ending:
                 for key, _events in self._selector.select():
-                    key.data()
+                    _turn(key.data)
             signal.set_wakeup_fd(-1)
 
     def end(self, *_signal: object) -> None:
@@ -178,6 +178,14 @@ class Supervisor:
         if unknown:
             raise LabError(f"no host of this lab is called {', '.join(unknown)}")
         return [host for host in found if host is not None]
+
+
+def _turn(ready: Callable[[], None]) -> None:
+    """Do what one event asks for. What goes wrong is in the log; the fleet stays up."""
+    try:
+        ready()
+    except Exception:  # noqa: BLE001 - a thousand hosts hang on this loop
+        traceback.print_exc()
 
 
 def _failed(error: Exception, layout: Layout) -> Reply:

@@ -81,6 +81,26 @@ def test_mute_accepts_and_says_nothing(host: Host) -> None:
         assert client.recv(1) == b""
 
 
+def test_mute_keeps_nothing_that_the_other_end_has_left(host: Host) -> None:
+    host.front.open(Reach.MUTE)
+    with host.connect() as client:
+        host.turn()
+        client.sendall(b"SSH-2.0-client\r\n")
+        host.turn()
+        assert len(host.selector.get_map()) == 2
+    host.turn()
+    assert len(host.selector.get_map()) == 1
+
+
+def test_a_host_that_has_just_ended_cuts_off(host: Host) -> None:
+    host.front.open(Reach.SERVING)
+    host.theirs.close()
+    with host.connect() as client:
+        host.turn()
+        client.settimeout(5.0)
+        assert client.recv(1) == b""
+
+
 def test_back_to_serving(host: Host) -> None:
     for reach in (Reach.SILENT, Reach.MUTE, Reach.REFUSED, Reach.SERVING):
         host.front.open(reach)
