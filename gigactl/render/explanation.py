@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from gigactl.health.catalogue import Explanation
 from gigactl.health.tables import Ask
 from gigactl.render.encode import encode
-from gigactl.render.table import Screen, painted
+from gigactl.render.table import Column, Row, Screen, Table, draw, painted
 from gigactl.render.text import listed, one_line
 from gigactl.results import When
 
@@ -33,21 +34,33 @@ def text(found: Explanation, on: Screen) -> str:
     return painted(one_line(title), "head", on) + "\n" + body
 
 
+def listing(found: Sequence[Explanation], on: Screen) -> str:
+    """One line each."""
+    columns = (Column("FINDING"), Column("TITLE", fold=True), Column("WEIGHS", fold=True))
+    return draw(Table(columns, tuple(Row((one.id, one.title, weight(one.asks))) for one in found)), on)
+
+
 def document(found: Explanation) -> str:
     """`gigactl.finding/1`."""
-    return encode(
-        {
-            "schema": "gigactl.finding/1",
-            "id": found.id,
-            "title": found.title,
-            "means": found.means,
-            "evidence": found.evidence,
-            "do": found.do,
-            "source": found.source,
-            "asks": _asks(found.asks),
-            "variants": {name: _asks(ask) for name, ask in found.variants},
-        }
-    )
+    return encode({"schema": "gigactl.finding/1", **_parts(found)})
+
+
+def documents(found: Sequence[Explanation]) -> str:
+    """`gigactl.findings/1`."""
+    return encode({"schema": "gigactl.findings/1", "findings": [_parts(one) for one in found]})
+
+
+def _parts(found: Explanation) -> dict[str, Any]:
+    return {
+        "id": found.id,
+        "title": found.title,
+        "means": found.means,
+        "evidence": found.evidence,
+        "do": found.do,
+        "source": found.source,
+        "asks": _asks(found.asks),
+        "variants": {name: _asks(ask) for name, ask in found.variants},
+    }
 
 
 def _asks(ask: Ask) -> dict[str, Any]:

@@ -77,6 +77,14 @@ def test_an_explanation_for_programs(program: Program) -> None:
     assert (shown["schema"], shown["id"], shown["asks"]["severity"]) == ("gigactl.finding/1", "GPU-LOST", "critical")
 
 
+def test_without_an_id_all_are_listed(program: Program) -> None:
+    lines = program("health", "explain").out.splitlines()
+    assert lines[0].split() == ["FINDING", "TITLE", "WEIGHS"]
+    assert any(line.startswith("XID-79 ") for line in lines)
+    listed = program("health", "explain", "-o", "json").json["findings"]
+    assert len(listed) == len(lines) - 1
+
+
 def test_a_typo_gets_the_nearest_name(program: Program) -> None:
     done = program("health", "explain", "GPU-LOSS")
     assert (done.code, done.out) == (2, "")

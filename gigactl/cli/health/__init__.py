@@ -83,10 +83,15 @@ def explain(
     session: Session,
     /,
     finding: Annotated[
-        list[str], typer.Argument(metavar="ID", help="A finding's id, or an Xid: XID-79, `xid 79`, 79.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]",
+            help="A finding's id, or an Xid: XID-79, `xid 79`, 79. Else all are listed.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> int:
     """Explain a finding: what it means, what it rests on, what to do, where that is written."""
-    from gigactl.cli.health.explaining import explain
+    from gigactl.cli.health import explaining
 
-    return explain(session, " ".join(finding))
+    return explaining.explain(session, " ".join(finding)) if finding else explaining.listing(session)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +22,7 @@ from gigactl.remote.probe import Probe
 from gigactl.render import host as host_view
 from gigactl.render import host_json
 from gigactl.render.host import Seen
+from gigactl.render.problems import counts
 from gigactl.render.progress import progress_line
 from gigactl.results import Severity
 from gigactl.sweep.look import HostLook, OnSnapshot, Standards, sweep, with_findings
@@ -129,6 +129,7 @@ class _Look:
 
     def _progress(self, began: float, width: int) -> str:
         took = self.session.world.clock() - began
-        numbers = Counter(look.judgement.verdict.value for look in self.seen.values())
+        numbers = counts(self.seen.values())
+        del numbers["hosts"]
         out = [name for name in self.fleet.names if name not in self.seen]
         return progress_line(len(self.seen), len(self.fleet.hosts), numbers, out, took, width)
