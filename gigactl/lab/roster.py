@@ -62,7 +62,7 @@ def _racks(options: LabOptions, block: int) -> Iterator[str]:
             start, end = first.address.rsplit(".", 1), last.address.rsplit(".", 1)
             addresses = f"{start[0]}.[{start[1]}-{end[1]}]"
         yield (
-            f'  {names}: {{address: "{addresses}", model: {options.model}, '
+            f'  {names}: {{address: "{addresses}", model: {options.model}, gpus: {options.gpus}, '
             f"labels: {{site: lab, rack: r{number:02}}}, groups: [lab]}}\n"
         )
 

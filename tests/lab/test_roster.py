@@ -26,12 +26,13 @@ def test_every_host_has_its_own_usual_address(count: int, block: int) -> None:
 
 def test_the_inventory_lists_them_all(tmp_path: Path) -> None:
     for count in (1, 7, 8, 9, 1001):
-        options = LabOptions(tmp_path, hosts=count, prefix="node-", port=2424)
+        options = LabOptions(tmp_path, hosts=count, gpus=4, prefix="node-", port=2424)
         path = tmp_path / f"{count}.yaml"
         path.write_text(inventory(options, 80), encoding="utf-8")
         found = load_inventory(path)
         expected = [(place.name, place.address) for place in places(options, 80)]
         assert [(host.name, host.address) for host in found.hosts] == expected
         assert found.hosts[-1].labels["rack"] == f"r{(count + 7) // 8:02}"
+        assert (found.hosts[0].model, found.hosts[0].gpus) == ("sr680a-v3", 4)
         assert found.hosts[0].vars["driver"] == options.driver
         assert found.hosts[0].ssh.known_hosts == str(tmp_path / "known_hosts")
