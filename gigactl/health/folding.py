@@ -19,6 +19,10 @@ def _absent(view: View, cause: Finding, other: Finding) -> bool:
     return other.gpu is not None and other.gpu.pci not in view.addresses
 
 
+def _none_left(view: View, cause: Finding, other: Finding) -> bool:
+    return not view.addresses
+
+
 def _whole_host(view: View, cause: Finding, other: Finding) -> bool:
     return True
 
@@ -42,6 +46,7 @@ _WITHOUT_DRIVER = frozenset({"FABRIC-MANAGER-DOWN", "FABRIC-NOT-READY"})
 _MEMORY = frozenset({"XID-48", "XID-171", "XID-172", "XID-63", "XID-94", "GPU-ROW-REMAP-PENDING"})
 TWINS = (
     Twin("GPU-MISSING", _GONE | {"GPU-LOST"}, _absent),
+    Twin("GPU-MISSING", frozenset({"DRIVER-NOT-LOADED"}), _none_left, replaces=True),  # it does not load without a GPU
     Twin("GPU-LOST", _GONE),
     Twin("GPU-ROW-REMAP-FAILED", frozenset({"XID-64", "XID-63", "GPU-ROW-REMAP-PENDING"}), replaces=True),
     Twin("GPU-ECC-UNCORRECTED", _MEMORY),

@@ -113,6 +113,26 @@ def test_a_lost_gpu_that_cannot_tell_its_address_is_found_by_its_place() -> None
     assert (finding.gpu.index, finding.gpu.pci) == (3, pci(3))
 
 
+def test_a_place_is_not_guessed_where_the_bus_and_nvml_count_differently() -> None:
+    look = snapshot()
+    del facts(look)["pci_gpus"][7]
+    lose(look["gpus"][7], "lost")
+    look["gpus"][7]["pci"] = ""
+    (finding,) = said(look).findings
+    assert (finding.id, finding.gpu) == ("GPU-MISSING", None)
+    assert "GPU-LOST" in finding.folded
+
+
+def test_a_host_that_shows_no_gpu_at_all_misses_all_of_them() -> None:
+    look = snapshot()
+    look["gpus"], look["driver"] = [], broken_driver("not-loaded", 9)
+    facts(look)["pci_gpus"] = []
+    judgement = said(look)
+    (finding,) = judgement.findings
+    assert (finding.id, finding.remedy) == ("GPU-MISSING", (Remedy.REBOOT,))
+    assert "DRIVER-NOT-LOADED" in finding.folded
+
+
 def test_a_log_line_alone_does_not_make_an_answering_gpu_lost() -> None:
     look = snapshot()
     look["kernel"] = kernel(event("fallen-off", 1, at=pci(3)))
@@ -459,9 +479,11 @@ def not_ready(state: int) -> Snapshot:
     return look
 
 
-@pytest.mark.parametrize("state", [1, 2])
-def test_a_fabric_that_is_not_ready(state: int) -> None:
+@pytest.mark.parametrize(("state", "in_words"), [(1, "not started"), (2, "in progress")])
+def test_a_fabric_that_is_not_ready(state: int, in_words: str) -> None:
     judgement = said(not_ready(state))
+    assert judgement.findings[0].evidence is not None
+    assert judgement.findings[0].evidence.value == in_words
     assert set(ids(judgement)) == {"FABRIC-NOT-READY"}
     assert len(judgement.findings) == 8
     assert judgement.remedy == (Remedy.RESTART_SERVICE,)
