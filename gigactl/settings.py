@@ -68,6 +68,9 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
 )
 """Every environment variable that is read, and what it sets."""
 
+OTHERS = ("GIGACTL_LAB", "GIGACTL_BENCH_HOSTS")
+"""Variables that are no settings: a mark on the processes of a rehearsal fleet, and the size of a benchmark."""
+
 FLAGS_ONLY = ("yes", "limit", "dry_run", "take_over")
 """Options that are typed each time: set in an environment, they would act on commands that did not ask."""
 
@@ -137,7 +140,7 @@ def load_settings(flags: Mapping[str, Any], env: Mapping[str, str], cwd: Path) -
 def project_file(cwd: Path) -> Path | None:
     """`gigactl.yaml` in a directory or the nearest above it."""
     here = cwd.absolute()
-    return next((file for directory in (here, *here.parents) if (file := directory / PROJECT_FILE).is_file()), None)
+    return next((file for directory in (here, *here.parents) if os.path.isfile(file := directory / PROJECT_FILE)), None)
 
 
 def user_file(env: Mapping[str, str]) -> Path | None:
@@ -146,7 +149,7 @@ def user_file(env: Mapping[str, str]) -> Path | None:
     if not base.is_absolute():
         base = Path(env.get("HOME") or os.path.expanduser("~")) / ".config"
     file = base / USER_FILE
-    return file if file.is_file() else None
+    return file if os.path.isfile(file) else None
 
 
 def _of_file(file: Path | None, kind: type[UserFile], problems: list[Problem]) -> dict[str, Setting]:
@@ -188,7 +191,7 @@ def _typed(name: str) -> str:
 def _of_environment(env: Mapping[str, str], problems: list[Problem]) -> dict[str, Setting]:
     found: dict[str, Setting] = {}
     for variable, text in env.items():
-        if not variable.startswith("GIGACTL_") or not text:
+        if not variable.startswith("GIGACTL_") or variable in OTHERS or not text:
             continue
         name = ENVIRONMENT.get(variable)
         if name is None:

@@ -118,6 +118,17 @@ def test_the_environment_is_text(tmp_path: Path, variable: str, text: str, value
     assert settings.origin(name) == variable
 
 
+def test_variables_that_are_no_settings_are_left_alone(tmp_path: Path) -> None:
+    env = {"HOME": str(tmp_path), "GIGACTL_LAB": "/tmp/lab", "GIGACTL_BENCH_HOSTS": "10"}
+    assert load_settings({}, env, tmp_path).origin("fanout") == "default"
+
+
+@pytest.mark.parametrize("text", ["7.5", "0", "many"])
+def test_a_whole_number_is_whole(tmp_path: Path, text: str) -> None:
+    (said,) = problems({}, {"HOME": str(tmp_path), "GIGACTL_FANOUT": text}, tmp_path)
+    assert said.startswith("GIGACTL_FANOUT: `fanout` ")
+
+
 def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:
     assert load_settings({}, {"HOME": str(tmp_path), "GIGACTL_FANOUT": ""}, tmp_path).origin("fanout") == "default"
 

@@ -11,6 +11,7 @@ _TAG = "tag:yaml.org,2002:"
 _BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _HEXADECIMAL = re.compile(r"[-+]?0x[0-9a-fA-F]+")
+_LONGEST_NUMBER = 64  # characters; in binary, what 64 bits hold
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
 _VERSION_KEY = re.compile(r"(^|[_.-])(version|driver|cuda|kernel|firmware|release|nccl|vbios)$")
 _SPECIAL = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan")}
@@ -53,6 +54,8 @@ def _bool(text: str) -> tuple[Scalar, Surprise | None]:
 
 
 def _int(text: str) -> tuple[Scalar, Surprise | None]:
+    if len(text) > _LONGEST_NUMBER:
+        return text, Surprise(text, f"a number of {len(text)} characters is too long", always=True)
     if _DECIMAL.fullmatch(text):
         return int(text), None
     if _HEXADECIMAL.fullmatch(text):

@@ -46,9 +46,9 @@ class Expectation:
 def expect(inventory: Inventory, host: Host, pci_ids: Collection[str]) -> Expectation:
     """What `host` should have. `pci_ids`: vendor and device of the GPUs found on its bus, as `10de:2335`.
 
-    The model is the inventory's. The board is the inventory's, else the one of the model's boards that the PCI ids
-    name, else the only one the model has. Where several remain, what they agree on. `gpus:` in the inventory wins over
-    the board's count.
+    The model is the inventory's. The board is the inventory's, else the one that the PCI ids name among the model's
+    boards (else among all), else the only one the model has. Where several remain, what they agree on. `gpus:` in the
+    inventory wins over the board's count.
     """
     model = _model(inventory, host.model)
     boards = _boards(inventory, host, model, frozenset(pci_ids))
@@ -82,7 +82,16 @@ def _boards(inventory: Inventory, host: Host, model: Model | None, pci_ids: froz
     names = [host.board] if host.board is not None else model.boards if model is not None else ()
     boards = tuple(board for name in names if (board := _board(inventory, name)) is not None)
     seen = tuple(board for board in boards if pci_ids.intersection(board.pci_ids))
-    return seen or boards
+    return seen or (boards if host.board is not None else _unlisted(inventory, boards, pci_ids) or boards)
+
+
+def _unlisted(inventory: Inventory, boards: Sequence[Board], pci_ids: frozenset[str]) -> tuple[Board, ...]:
+    """Boards that the PCI ids name although the model does not list them, with as many GPUs as the model's have."""
+    if not boards:
+        return ()
+    known = {**shipped().boards, **inventory.boards}.values()
+    count = _agreed(boards, lambda board: board.gpus, None)
+    return tuple(board for board in known if board.gpus == count and pci_ids.intersection(board.pci_ids))
 
 
 def _of_boards(boards: Sequence[Board]) -> Expectation:

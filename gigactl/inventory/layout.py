@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 Port = Annotated[int, Meta(ge=1, le=65535, description="TCP port")]
-Count = Annotated[int, Meta(ge=0, le=64)]
 Names = str | list[str]
 
 

@@ -18,7 +18,9 @@ _FEW = 256  # names; up to here ClusterShell folds several numbers at once in a 
 _TWO_NUMBERS = re.compile(r"\d\D+\d")
 _LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
 _BRACKETS = "in brackets stand numbers: [1-4], [001-064], [1,3,7-9]"
-_ITEM = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+)(?:/(?P<step>\d+))?)?")
+_ITEM = re.compile(r"(?P<first>[0-9]{1,18})(?:-(?P<last>[0-9]{1,18})(?:/(?P<step>[0-9]{1,18}))?)?")
+# what ClusterShell would take for an operator, a range or a number too long for it stands as it is
+_FOLDABLE = re.compile(r"(?:[A-Za-z._-]|(?<![0-9])[0-9]{1,18}(?![0-9]))+")
 
 
 def expand(pattern: str) -> tuple[str, ...]:
@@ -45,10 +47,15 @@ def expand(pattern: str) -> tuple[str, ...]:
 
 def fold(names: Iterable[str]) -> str:
     """Names as short as ranges make them: gpu001, gpu002, gpu003 is `gpu[001-003]`; no names are an empty text."""
-    wanted = list(names)
+    wanted: list[str] = []
+    plain: list[str] = []
+    for name in names:
+        (wanted if _FOLDABLE.fullmatch(name) else plain).append(name)
     if len(wanted) <= _FEW or _TWO_NUMBERS.search(wanted[0]) is None:
-        return str(NodeSet.fromlist(wanted, resolver=RESOLVER_NOGROUP))
-    return _fold_many(wanted)
+        folded = str(NodeSet.fromlist(wanted, resolver=RESOLVER_NOGROUP))
+    else:
+        folded = _fold_many(wanted)
+    return ",".join(filter(None, [folded, *plain]))
 
 
 def outside_brackets(text: str, separators: str) -> list[tuple[str, str]]:

@@ -99,6 +99,7 @@ extra: 1
         ("vars: {mode: 0755}", "`0755` is read as 493: a leading 0 makes a number octal"),
         ("vars: {n: 1_000}", "`1_000` is read as 1000: YAML drops underscores from numbers"),
         ("vars: {t: 22:22}", "`22:22` is read as 1342: YAML counts with colons to the base of 60"),
+        (f"vars: {{n: {'7' * 5000}}}", "a number of 5000 characters is too long"),
         ("vars: {n: 0b11}", "`0b11` is read as 3: 0b makes a number binary"),
         ("vars: {driver: 580.10}", "`580.10` is read as the number 580.1"),
         ("vars: {cuda: 12.8}", "`12.8` is read as a number, not as a version"),

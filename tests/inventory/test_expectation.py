@@ -57,6 +57,13 @@ def test_cards_are_a_configuration() -> None:
     assert of("sr675-v3", ["10de:2bb5", "10de:27b8"]).nvlinks == 0
 
 
+def test_a_board_that_the_model_does_not_list_is_named_by_its_pci_ids() -> None:
+    expected = of("sr680a-v3", ["10de:20b2"])
+    assert (expected.board, expected.gpu_count, expected.nvlinks) == ("a100", 8, 12)
+    # a card in a model of 8-GPU boards is none of them: nothing is known of it but what those agree on
+    assert of("sr680a-v3", ["10de:27b8"]).board is None
+
+
 def test_the_inventory_wins() -> None:
     assert of("sr680a-v3", ["10de:2330"], board="h200").board == "h200"
     assert of("sr680a-v3", ["10de:2330"], gpus=6).gpu_count == 6

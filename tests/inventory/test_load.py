@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gigactl.errors import InvalidDocument, Problem
 from gigactl.inventory.load import doubts, load_inventory, validate
@@ -303,3 +306,24 @@ def test_ten_thousand_hosts_of_ranges(tmp_path: Path) -> None:
     inventory = load(tmp_path, f"version: 1\nhosts:\n{racks}")
     assert len(inventory.hosts) == 10_000
     assert fold(host.name for host in inventory.hosts) == "r[000-249]n[01-40]"
+
+
+KEYS = st.sampled_from([
+    "a", "a[1-2]", "b", "address", "model", "labels", "groups", "hosts", "children", "like", "ssh", "identity_file",
+])  # fmt: skip
+TEXTS = st.sampled_from(["a", "a[1-2]", "10.0.0.[1-2]", "@a", "", "a%"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 70_000) | TEXTS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=12,
+)
+SECTIONS = st.sampled_from(["defaults", "hosts", "groups", "models", "boards", "profiles"])
+
+
+@given(st.dictionaries(SECTIONS, VALUES, max_size=5))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_document_is_a_fleet_or_a_list_of_problems(tmp_path: Path, value: dict[str, object]) -> None:
+    path = write(tmp_path, json.dumps({"version": 1, **value}))
+    found = validate(path)
+    assert all(problem.file and problem.what for problem in found)
+    assert found or load_inventory(path).file == str(path)

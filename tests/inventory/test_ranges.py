@@ -103,5 +103,15 @@ def test_many_names_of_two_numbers_fold_in_a_blink() -> None:
     assert fold([f"r{rack:02}-gpu{slot}" for rack in range(40) for slot in range(16)]) == "r[00-39]-gpu[0-15]"
 
 
+@pytest.mark.parametrize("name", ["a%b", "a,b", "@x", "a[1", "", "n" + "1" * 150, "٣", "a b", "*"])
+def test_names_that_are_no_names_fold_to_themselves(name: str) -> None:
+    assert fold(["gpu1", name, "gpu2"]) == ",".join(filter(None, ["gpu[1-2]", name]))
+
+
+def test_numbers_too_long_are_no_range() -> None:
+    with pytest.raises(UsageError, match="is no range"):
+        expand(f"a[{'1' * 5000}]")
+
+
 def test_nothing_folds_to_nothing() -> None:
     assert fold([]) == ""
