@@ -27,7 +27,7 @@ READINGS = {
     "temperature.limit.memory": ("C", "nvmlDeviceGetTemperatureThreshold"),
     "temperature.limit.gpu": ("C", "nvmlDeviceGetTemperatureThreshold"),
     # power and energy
-    "power.average": ("W", "field 185"),
+    "power.average": ("W", "field 185, else nvmlDeviceGetPowerUsage"),
     "power.instant": ("W", "field 186"),
     "power.limit": ("W", "nvmlDeviceGetEnforcedPowerLimit"),
     "power.limit.default": ("W", "nvmlDeviceGetPowerManagementDefaultLimit"),

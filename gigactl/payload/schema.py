@@ -156,7 +156,11 @@ class FabricFacts(TypedDict):
 
 
 class Facts(TypedDict):
-    """What the host is. `at`: the host's clock, ISO 8601 UTC; `uptime_s` seconds; memory in bytes."""
+    """What the host is. `at`: the host's clock, ISO 8601 UTC; `uptime_s` seconds; memory in bytes.
+
+    `unread`: section → reason, for what could not be read: `identity` (from `at` to memory), a key of this line, or
+    `mounts PATH`.
+    """
 
     type: "str"
     at: "str"

@@ -3,7 +3,7 @@ snapshot shape."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -16,7 +16,6 @@ from gigactl.payload.schema import (
     SNAPSHOT_SCHEMA,
     Driver,
     Facts,
-    Gpu,
     KernelCursor,
     KernelLog,
     Mount,
@@ -31,6 +30,7 @@ from gigactl.transport.base import Become, Connection, Deadline, Exec
 LIMIT_BYTES = 6 << 20
 _MARK = "@@gigactl "
 # One word after the mark names what follows. Only what a POSIX shell, coreutils and sed have; `timeout` where it is.
+# With one GPU lost nvidia-smi says only that and exits 15 (seen with 535.261): then each GPU is asked for by itself.
 SCRIPT = r"""
 at() { echo; echo "@@gigactl $1"; }
 limited() { if command -v timeout >/dev/null 2>&1; then timeout -s KILL "$@"; else shift; "$@"; fi; }
@@ -44,18 +44,23 @@ at dmi; for f in sys_vendor product_name product_sku product_serial product_vers
 at mounts; cat /proc/self/mountinfo
 at modules; for m in $2; do if [ -d /sys/module/$m ]; then echo "$m $(cat /sys/module/$m/version 2>/dev/null)"; fi; done
 at banner; cat /proc/driver/nvidia/version
-at pci; for d in /sys/bus/pci/devices/*; do
+g=0; at pci; for d in /sys/bus/pci/devices/*; do
   read -r c <$d/class || continue
   case $c in 0x0300*|0x0302*|0x1200*|0x0680*) ;; *) continue;; esac
   read -r v <$d/vendor; read -r i <$d/device; w=0; m=0
   read -r w <$d/current_link_width; read -r m <$d/max_link_width
   a=$(od -An -tx1 -N4 $d/config | tr -d ' '); l=$(readlink $d/driver)
+  case $c$v in 0x030[02]*0x10de) g=$((g+1));; esac
   echo "${d##*/} $c $v $i $w $m ${a:-none} ${l##*/}"; done
 at df; limited 5 df -P -k -l; at inodes; limited 5 df -P -i -l
 at kmsg; limited 5 dd if=/dev/kmsg iflag=nonblock bs=8192 | sed -n -e '1p;$p' -e '/NVRM\|SXid\|GPU reset/p'
-at smi; { limited "$1" nvidia-smi -q -x; r=$?; echo; echo "@@gigactl smi_exit"; echo $r; } 2>&1 |
-  sed -e '/<supported_clocks>.*<\/supported_clocks>/d' -e '/<supported_clocks>/,/<\/supported_clocks>/d'
-at links; limited 10 nvidia-smi nvlink -s
+{ at smi; limited "$1" nvidia-smi -q -x; r=$?; at smi_exit; echo $r
+  case $r in
+  15) n=0; while [ $n -lt $g ]; do at smi_$n; limited 10 nvidia-smi -q -x -i $n
+    at links_$n; limited 10 nvidia-smi nvlink -s -i $n; n=$((n+1)); done;;
+  0) at links; limited 10 nvidia-smi nvlink -s;;
+  esac
+} 2>&1 | sed -e '/<supported_clocks>.*<\/supported_clocks>/d' -e '/<supported_clocks>/,/<\/supported_clocks>/d'
 at end
 """
 
@@ -84,19 +89,20 @@ def assemble(output: bytes, cursor: KernelCursor | None, seconds: float) -> Snap
     said = dict(_sections(output[:LIMIT_BYTES].decode("utf-8", "replace")))
     if "uptime" not in said:
         raise ReplyInvalid("no python3 on the host, and its shell did not run our script")
+    read = _facts(said)
     log = smi_xml.parse(said.get("smi", "").encode())
-    driver = _driver(said, log)
-    gpus = log.gpus + _unlisted(said.get("smi", ""), log.gpus)
-    smi_xml.add_links(gpus, said.get("links", ""))
+    if not log.gpus:
+        _one_by_one(said, log, [gpu["address"] for gpu in read["pci_gpus"] if gpu["vendor"] == "10de"])
+    smi_xml.add_links(log.gpus, "\n".join(text for name, text in said.items() if name.startswith("links")))
     return {
         "schema": SNAPSHOT_SCHEMA,
         "source": "nvidia-smi",
         "complete": "end" in said,
         "python": "",
         "euid": tree.number(said.get("euid", ""), -1),
-        "facts": _facts(said),
-        "driver": driver,
-        "gpus": gpus,
+        "facts": read,
+        "driver": _driver(said, log),
+        "gpus": log.gpus,
         "kernel": _kernel(said, cursor),
         "seconds": seconds,
         "cpu_s": 0.0,
@@ -257,22 +263,24 @@ def _driver(said: Mapping[str, str], log: smi_xml.Log) -> Driver:
     }
 
 
-def _unlisted(text: str, known: list[Gpu]) -> list[Gpu]:
-    """GPUs nvidia-smi could not open: `Unable to determine the device handle for GPU0000:19:00.0: GPU is lost.`"""
-    found: list[Gpu] = []
-    seen = {gpu["pci"] for gpu in known}
-    for line in text.splitlines():
-        _, mark, rest = line.partition("Unable to determine the device handle for GPU")
-        words = rest.replace(": ", " ").split()
-        address = next((pci_address(word) for word in words if pci_address(word)), "")
-        if mark and address and address not in seen:
-            seen.add(address)
-            lost = "lost" in rest.lower()
-            found.append({
-                "type": "gpu", "index": len(known) + len(found), "uuid": "", "serial": "", "pci": address, "name": "",
-                "values": {}, "unread": {"*": "lost" if lost else "failed: " + printable(line, 120)}, "processes": [],
-            })  # fmt: skip
-    return found
+def _one_by_one(said: Mapping[str, str], log: smi_xml.Log, addresses: Sequence[str]) -> None:
+    """Add what nvidia-smi said of each GPU asked for by itself. It counts them in order of bus address, as NVML
+    does."""
+    for index, address in enumerate(addresses):
+        text = said.get(f"smi_{index}")
+        if text is None:
+            continue
+        alone = smi_xml.parse(text.encode())
+        if alone.gpus:
+            log.gpus.append({**alone.gpus[0], "index": index})
+            log.driver_version, log.cuda_version = alone.driver_version, alone.cuda_version
+            log.attached, log.whole = alone.attached, alone.whole
+            continue
+        lost = "GPU is lost" in text
+        log.gpus.append({
+            "type": "gpu", "index": index, "uuid": "", "serial": "", "pci": address, "name": "", "values": {},
+            "unread": {"*": "lost" if lost else "failed: " + printable(text, 120)}, "processes": [],
+        })  # fmt: skip
 
 
 def _kernel(said: Mapping[str, str], cursor: KernelCursor | None) -> KernelLog:

@@ -15,6 +15,8 @@ import pytest
 
 from gigactl.errors import ConnectionLost, DeadlineExceeded, ReplyInvalid
 from gigactl.inventory.model import Host
+from gigactl.payload import probe as payload_probe
+from gigactl.payload import schema
 from gigactl.payload.schema import Snapshot
 from gigactl.remote.bundle import probe_bundle
 from gigactl.remote.clean import Clean
@@ -170,6 +172,10 @@ def test_the_cursor_comes_back_and_travels_by_host_name(tmp_path: Path) -> None:
     assert second["kernel"] is not None
     assert not second["kernel"]["gap"]
     assert second["kernel"]["cursor"]["usec"] >= cursor["usec"]
+
+
+def test_both_ends_speak_one_protocol() -> None:
+    assert payload_probe.PROTOCOL == schema.PROTOCOL
 
 
 def test_it_is_a_value() -> None:

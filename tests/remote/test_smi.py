@@ -231,13 +231,46 @@ def test_without_nvidia_smi_either(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (snapshot["driver"]["state"], snapshot["driver"]["detail"]) == ("no-library", "no nvidia-smi on the host")
 
 
-def test_a_lost_gpu_is_named_by_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = "Unable to determine the device handle for GPU1: 0000:5D:00.0: GPU is lost.  Reboot the system"
-    stand_in(tmp_path / "bin", monkeypatch, f"cat {DATA}/names-of-570.xml; echo '{lost}'; exit 15")
-    snapshot = asked()
+def test_a_lost_gpu_and_the_others_asked_for_one_by_one() -> None:
+    """As 535.261 does it: with GPU 3 lost only that is said, exit 15; asked for one GPU it answers."""
+    addresses = [f"0000:{bus:02x}:00.0" for bus in (0x18, 0x2E, 0x41, 0x51)]
+    lost = (DATA / "h200x8-gpu-lost.txt").read_text()
+    sections = {
+        "uptime": "1 1",
+        "pci": "\n".join(f"{address} 0x030200 0x10de 0x2335 16 16 de103523 nvidia" for address in addresses),
+        "smi": lost,
+        "smi_exit": "15",
+        "smi_2": (DATA / "h200x8-gpu-lost-i2.xml").read_text(),
+        "links_2": "GPU 2: NVIDIA H200 (UUID: GPU-x)\n\t Link 0: 26.562 GB/s",
+        "smi_3": lost,
+        "end": "",
+    }
+    snapshot = smi.assemble(
+        "".join(f"\n@@gigactl {name}\n{text}\n" for name, text in sections.items()).encode(), None, 1.0
+    )
+    assert msgspec.convert(snapshot, Snapshot, strict=True) == snapshot
+    read, lost_one = (checked(gpu) for gpu in snapshot["gpus"])
+    assert (read["index"], read["pci"], read["values"]["nvlink.links.active"]) == (2, addresses[2], 1)
+    assert (lost_one["index"], lost_one["pci"], lost_one["unread"]) == (3, addresses[3], {"*": "lost"})
     assert snapshot["driver"] is not None
-    assert snapshot["driver"]["state"] == "ok"
-    assert [(gpu["pci"], gpu["unread"].get("*")) for gpu in snapshot["gpus"]][2:] == [("0000:5d:00.0", "lost")]
+    assert (snapshot["driver"]["state"], snapshot["driver"]["gpu_count"]) == ("ok", 8)
+
+
+def test_what_was_recorded_of_nvlinks() -> None:
+    gpus = smi_xml.parse((DATA / "h200x8.xml").read_bytes()).gpus
+    smi_xml.add_links(gpus, (DATA / "h200x8.nvlink.txt").read_text())
+    assert [gpu["values"]["nvlink.links.active"] for gpu in gpus] == [18] * 8
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "state"), [("driver-mismatch", 18, "mismatch"), ("driver-not-loaded", 9, "not-loaded")]
+)
+def test_what_was_recorded_of_drivers(name: str, code: int, state: str) -> None:
+    text = (DATA / f"{name}.txt").read_text()
+    sections = f"\n@@gigactl uptime\n1 1\n@@gigactl smi\n{text}\n@@gigactl smi_exit\n{code}\n@@gigactl end\n"
+    driver = smi.assemble(sections.encode(), None, 1.0)["driver"]
+    assert driver is not None
+    assert (driver["state"], driver["nvml_error"]) == (state, code)
 
 
 def test_a_host_that_has_no_python_is_asked_by_its_shell() -> None:
