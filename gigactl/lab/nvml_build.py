@@ -18,7 +18,7 @@ _FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-pthread", "-fvisibility=hid
           "-Wl,-soname,libnvidia-ml.so.1", "-Wl,-z,defs")  # fmt: skip
 
 
-def build(version: str, cache: Path) -> Path:
+def build(version: str, cache: Path, sources: Path = _SOURCES) -> Path:
     """libnvidia-ml of a driver version (`580.126.20`), from the cache unless its source has changed.
 
     Raises LabError: no such version can be, no compiler, or the compiler's own words.
@@ -26,13 +26,13 @@ def build(version: str, cache: Path) -> Path:
     parts = _VERSION.fullmatch(version)
     if parts is None or int(parts[1]) < _OLDEST:
         raise LabError(f"driver {version} is not a version from {_OLDEST} on, such as 580.126.20")
-    target = cache / f"libnvidia-ml-{version}-{_digest(version)}.so"
+    target = cache / f"libnvidia-ml-{version}-{_digest(version, sources)}.so"
     if target.exists():
         return target
     cache.mkdir(parents=True, exist_ok=True)
     partial = cache / f".{target.name}.{os.getpid()}"
     defines = (f'-DLAB_DRIVER="{version}"', f"-DLAB_MAJOR={int(parts[1])}", f"-DLAB_MINOR={int(parts[2])}")
-    command = [find("gcc"), *_FLAGS, *defines, "-o", str(partial), *map(str, sorted(_SOURCES.glob("*.c")))]
+    command = [find("gcc"), *_FLAGS, *defines, "-o", str(partial), *map(str, sorted(sources.glob("*.c")))]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         partial.unlink(missing_ok=True)
@@ -42,9 +42,9 @@ def build(version: str, cache: Path) -> Path:
     return target
 
 
-def _digest(version: str) -> str:
+def _digest(version: str, sources: Path) -> str:
     """Over everything the library is made of."""
     sum_ = hashlib.sha256(" ".join((version, *_FLAGS)).encode())
-    for source in sorted(_SOURCES.iterdir()):
+    for source in sorted(sources.iterdir()):
         sum_.update(source.name.encode() + b"\0" + source.read_bytes())
     return sum_.hexdigest()[:16]

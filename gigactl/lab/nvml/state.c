@@ -346,7 +346,8 @@ double lab_uptime(void) {
     double written = (double)seen.st_mtim.tv_sec + (double)seen.st_mtim.tv_nsec / 1e9;
     pthread_mutex_unlock(&lock);
     double then = up - (seconds(CLOCK_REALTIME) - written);
-    return then > 0 ? then : 0;
+    /* whole seconds: the two clocks are never read at one moment, and every look must find the same */
+    return then > 0 ? (double)((long long)then + 1) : 0;
 }
 
 /* FNV-1a over text and numbers, then mixed: neighbours must not be alike. */
