@@ -15,6 +15,7 @@
 #include "memory.h"
 
 enum { CORRECTED = 0, UNCORRECTED = 1, VOLATILE = 0, AGGREGATE = 1, DRAM = 2, SRAM = 7, LOCATIONS = 9, BUCKETS = 5 };
+enum { BLACKWELL = 10 }; /* NVML_DEVICE_ARCH_BLACKWELL */
 
 API Code nvmlDeviceGetMemoryInfo_v2(Device device, MemoryV2 *memory);
 API Code nvmlDeviceGetMemoryInfo(Device device, Memory *memory);
@@ -174,6 +175,9 @@ API Code nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts(Device device, SramUni
     NEED(counts);
     if (counts->version != VERSION_WORD(SramUniqueCounts, 1)) {
         return VERSION_MISMATCH;
+    }
+    if (lab_number_or(device, 0, "arch") < BLACKWELL) {
+        return NOT_SUPPORTED;
     }
     unsigned known;
     Code code = lab_unsigned(device, &known, "sram.unique");

@@ -124,13 +124,12 @@ static long long cuda_version(void) {
     return lab_number_or(NULL, BRANCH_CUDA, "cuda");
 }
 
-/* NVML answers these two without being initialised too, from what it read of the loaded module. */
 API Code nvmlSystemGetDriverVersion(char *text, unsigned size) {
     Code code = lab_enter_system();
     return code != OK ? code : lab_text(NULL, text, size, "driver");
 }
 
-/* "13.580.126.20": the CUDA major version before the driver's. */
+/* "13.580.126.20": the CUDA major version before the driver's. The library knows its own version, initialised or not. */
 API Code nvmlSystemGetNVMLVersion(char *text, unsigned size) {
     char version[VERSION_TEXT];
     snprintf(version, sizeof version, "%d.%s", BRANCH_CUDA / 1000, LAB_DRIVER);
