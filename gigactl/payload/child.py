@@ -102,6 +102,18 @@ class Child:
                 self.status = status
         return self.status is not None
 
+    def runnable(self) -> bool:
+        """Whether it wants nothing but a CPU; False where that cannot be told."""
+        return _of(self.pid, "stat").rpartition(")")[2].split()[:1] == ["R"]
+
+    def starved(self) -> float:
+        """Seconds it has waited for a CPU in all; without an end while it is runnable. 0 where the kernel does not
+        tell."""
+        if self.runnable():
+            return float("inf")
+        waits = _of(self.pid, "schedstat").split()
+        return int(waits[1]) / 1e9 if len(waits) > 1 and waits[1].isdigit() else 0.0
+
     def signal(self) -> int:
         """The number of the signal that ended it; 0 when it left by itself."""
         return 0 if self.status is None else self.status & 127
@@ -112,6 +124,15 @@ class Child:
             os.close(self.inlet)
             self.inlet = -1
             self._cell.close()
+
+
+def _of(pid: int, name: str) -> str:
+    """What the kernel says of a process; empty where it says nothing."""
+    try:
+        with open("/proc/%d/%s" % (pid, name)) as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def kill(pid: int) -> None:

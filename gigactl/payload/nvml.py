@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Group = Sequence[Tuple[Sequence[str], Callable[[Any], Sequence[Any]]]]
 
-HANDLE_SECONDS = 10.0  # without persistence mode the first handle initialises its GPU: 1 to 3 s each on HGX boards
+HANDLE_SECONDS = 5.0  # without persistence mode the first handle initialises its GPU: 1 to 3 s each on HGX boards
 LOST, FUNCTION_NOT_FOUND, VERSION_MISMATCH, INVALID_ARGUMENT = 15, 13, 25, 2
 SRAM, DRAM = 7, 2
 MAX_LINKS = 36

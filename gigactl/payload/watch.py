@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Work = Callable[[Begin, Report], None]
 
 GRACE = 1.0  # seconds a killed child may take to be gone; past it, it sits in the kernel and cannot be killed
+LOOK = 0.25  # seconds between two looks of ours that still count as watching; the probe means to look every 0.05
 
 
 class Plan:
@@ -52,6 +53,26 @@ class Plan:
         """Nothing more will be heard."""
 
 
+class Patience:
+    """How long we have waited, fairly: a host without a CPU to spare is not a host that hangs.
+
+    While we ourselves did not run (starved, or held up by a slow reader of our output) the child may have waited for
+    us, so that time does not count.
+    """
+
+    def __init__(self, clock: "Callable[[], float]") -> None:
+        self._clock = clock
+        self._looked = clock()
+        self._waited = 0.0
+
+    def look(self) -> float:
+        """Seconds waited until now."""
+        now = self._clock()
+        self._waited += min(now - self._looked, LOOK)
+        self._looked = now
+        return self._waited
+
+
 class Watch:
     """One plan being carried out. `kill` and `clock` are injected so that a test can have a child that does not die."""
 
@@ -62,8 +83,8 @@ class Watch:
         self._kill = kill
         self._clock = clock
         self._child: "Optional[children.Child]" = None
-        self._seen = (-1, 0.0)
-        self._killed_at: "Optional[float]" = None
+        self._seen = (-1, Patience(clock))
+        self._dying: "Optional[Patience]" = None
         self.done = False
 
     def inlet(self) -> int:
@@ -80,11 +101,11 @@ class Watch:
         ended = self._hear(child)
         if self._child is None:
             return
-        if ended and (self._killed_at is not None or child.reaped()):
+        if ended and (self._dying is not None or child.reaped()):
             self._await_death(child)
         elif ended:
             self._end(child)  # it closed its pipe without a last word and goes on
-        elif self._killed_at is not None:
+        elif self._dying is not None:
             self._await_death(child)
         elif self._overdue(child):
             self._end(child)
@@ -94,7 +115,7 @@ class Watch:
             if self._plan.finished:
                 self._finish()
             return None
-        self._seen, self._killed_at = (-1, self._clock()), None
+        self._seen, self._dying = (-1, Patience(self._clock)), None
         self._child = children.Child(self._plan.work, self._plan.name, self._plan.keep())
         return self._child
 
@@ -113,20 +134,20 @@ class Watch:
 
     def _overdue(self, child: "children.Child") -> bool:
         count, seconds, _ = child.progress()
-        now = self._clock()
         if count != self._seen[0]:
-            self._seen = (count, now)
-        return count > 0 and now - self._seen[1] > seconds
+            self._seen = (count, Patience(self._clock))
+        waited = self._seen[1].look()
+        return count > 0 and waited > seconds and waited - child.starved() > seconds
 
     def _end(self, child: "children.Child") -> None:
-        self._killed_at = self._clock()
+        self._dying = Patience(self._clock)
         self._kill(child.pid)
 
     def _await_death(self, child: "children.Child") -> None:
         if child.reaped():
-            ours = self._killed_at is not None
+            ours = self._dying is not None
             self._retire(child, "timed-out" if ours else "failed: the reader ended by signal %d" % child.signal())
-        elif self._killed_at is not None and self._clock() - self._killed_at > GRACE:
+        elif self._dying is not None and self._dying.look() > GRACE and not child.runnable():
             _, _, step = child.progress()
             self._plan.stuck(step, child.pid)
             self._finish()
@@ -161,16 +182,21 @@ class Watch:
         if self.done:
             return
         if child is not None and self._child is child:
+            late = self._overdue(child)
             _, _, step = child.progress()
             self._kill(child.pid)
-            end = self._clock() + GRACE
-            while not child.reaped() and self._clock() < end:
-                time.sleep(0.01)
-            if child.reaped():
-                self._plan.interrupted(step, "timed-out")
+            if self._dies(child):
+                self._plan.interrupted(step, "timed-out" if late else "timed-out: the probe's time was up")
             else:
                 self._plan.stuck(step, child.pid)
         self._finish()
+
+    def _dies(self, child: "children.Child") -> bool:
+        """Whether a killed child is gone within its grace; one that only wants for a CPU is as good as gone."""
+        grace = Patience(self._clock)
+        while not child.reaped() and grace.look() <= GRACE:
+            time.sleep(0.01)
+        return child.reaped() or child.runnable()
 
 
 def _reap_soon(child: "children.Child") -> None:

@@ -238,8 +238,9 @@ def _parent(directory: Path) -> int:
         return -1
 
 
-def test_a_cancelled_probe_leaves_no_reader(look: Look, cache: Path) -> None:
-    look(changes={"gpu.0.hang": "0"}, gpus=1, reading_deadline_s=1.5)  # ships the bundle, sets the stage
+def test_a_cancelled_probe_leaves_no_reader(look: Look, cache: Path, tmp_path: Path) -> None:
+    look(gpus=1)
+    nvml_state.rewrite(tmp_path / "state", {"gpu.0.hang": "0"})
     probe = Probe(places=(str(cache / "gigactl"),), reading_deadline_s=60)
     host = Host("gpu001", "127.0.0.1", transport="local")
 
