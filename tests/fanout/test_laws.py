@@ -264,6 +264,17 @@ def test_what_does_not_help_is_not_repeated(make: Callable[..., Engine], error: 
     assert (ended.attempts, ended.failure) == (1, error)
 
 
+def failing_first(reply: Reply) -> Script:
+    """Cuts the connection after the first command, then answers."""
+    replies = iter([Reply(cut=True)])
+    return Script(answer=lambda exec: next(replies, reply))
+
+
+def test_a_read_is_tried_again_until_its_first_message(make: Callable[..., Engine]) -> None:
+    result = go(make, [failing_first(Reply(b"1 2"))], Count(), Limits(attempts=2))
+    assert (result.ended["h00000"].status, result.messages["h00000"]) == (Status.OK, [1, 2])
+
+
 def test_once_may_be_tried_again_before_anything_was_sent(make: Callable[..., Engine]) -> None:
     result = go(make, [Script(refusals=(ConnectRefused("x"),))], Count(Effect.ONCE), Limits(attempts=2))
     assert result.ended["h00000"].status is Status.OK
@@ -341,13 +352,30 @@ def test_a_slow_consumer_is_not_the_host_s_fault(make: Callable[..., Engine]) ->
     async def main() -> list[Ended]:
         transport = SimulatedTransport(otherwise=Script(answer=counting(3)))
         ends = []
-        async with make(lambda host: transport).run(hosts(6), Count(), Limits(window=2, host_s=10)) as arrivals:
+        async with make(lambda host: transport).run(hosts(6), Count(), Limits(window=2, host_s=2)) as arrivals:
             async for arrival in arrivals:
                 await asyncio.sleep(1)
                 ends += [arrival] if isinstance(arrival, Ended) else []
         return ends
 
     assert {ended.status for ended in run(main())} == {Status.OK}
+
+
+def test_stopping_loses_no_message_that_arrived(make: Callable[..., Engine]) -> None:
+    """Nor waits for a host that says no more."""
+
+    async def main() -> tuple[list[Arrival], float]:
+        transport = SimulatedTransport(otherwise=Script(answer=lambda exec: Reply(b"1 2", hang=True)))
+        async with make(lambda host: transport).run(hosts(1), Count(), Limits(window=1)) as arrivals:
+            await asyncio.sleep(1)  # the first message waits to be taken, the second to be put beside it
+            arrivals.stop("enough")
+            began = asyncio.get_running_loop().time()
+            seen = [arrival async for arrival in arrivals]
+            return seen, asyncio.get_running_loop().time() - began
+
+    seen, late = run(main())
+    assert [arrival.value for arrival in seen if isinstance(arrival, Message)] == [1, 2]
+    assert late < GRACE_S
 
 
 def test_leaving_early_ends_everything(make: Callable[..., Engine]) -> None:

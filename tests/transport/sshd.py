@@ -25,6 +25,7 @@ KINDS = ("ed25519", "ecdsa", "rsa")
 USER = getpass.getuser()
 
 CONFIG = """
+{more}
 Port {port}
 ListenAddress 0.0.0.0
 {host_keys}
@@ -39,7 +40,6 @@ KbdInteractiveAuthentication no
 MaxStartups 500
 MaxSessions 100
 LogLevel ERROR
-{more}
 """
 
 
