@@ -56,7 +56,9 @@ def _parse(line: str) -> "Optional[Tuple[str, Dict[str, Any]]]":
     if not mark or len(here) < 6 or len(there) < 3:
         return None
     path, kind = _unescaped(here[4]), there[0]
-    if not (kind in LOCAL or (kind in MEMORY and path in _MEMORY_PLACES)) or path.startswith(_NOT_OURS):
+    if path in ("/sys", "/proc", "/dev") or path.startswith(_NOT_OURS):
+        return None
+    if not (kind in LOCAL or (kind in MEMORY and path in _MEMORY_PLACES)):
         return None
     options = here[5].split(",") + there[2].split(",")
     return here[2], {

@@ -143,6 +143,10 @@ class Recorded(unittest.TestCase):
         self.assertNotIn(self.tree.root + "/scratch", touched)
         self.assertIn(self.tree.root + "/var", touched)
 
+    def test_what_stands_in_for_the_kernels_own_is_not_judged(self):
+        text = "28 1 8:1 / / rw - ext4 /dev/sda1 rw\n60 28 0:70 / /sys ro - overlay overlay rw"
+        self.assertEqual([mount["path"] for mount in mounts.parse(text)], ["/"])
+
     def test_sizes(self):
         mount = mounts.measured(self.tree.root, mounts.judged(self.tree.root)[0])
         self.assertGreater(mount["size"], mount["available"])
