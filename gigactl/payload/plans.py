@@ -228,9 +228,8 @@ class NvmlPlan(Plan):
 
     def stuck(self, step: str, pid: int) -> None:
         index, _, name = step.partition(" ")
-        self.driver.update(
-            state="hung", reader=pid, detail="the reader cannot be killed; it hangs in %s" % (step or "start")
-        )
+        where = "%s of GPU %s" % (name, index) if index.isdigit() else step or "start"
+        self.driver.update(state="hung", reader=pid, detail="the reader cannot be killed; it hangs in %s" % where)
         if index.isdigit():
             self._give_up(int(index), "timed-out", name)
         self._rest("not-read: the NVML reader hangs")

@@ -35,7 +35,6 @@ def run(argv: Sequence[str], env: Mapping[str, str] | None = None, stdin: str = 
         env=None if env is None else {**os.environ, **env},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
         text=True,
     )
     assert process.stdin is not None

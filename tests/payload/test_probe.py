@@ -135,7 +135,8 @@ class Probing(unittest.TestCase):
         self.assertEqual((driver["state"], len(gpus)), ("ok", 3))
         facts = next(line for line in lines if line["type"] == "facts")
         self.assertEqual(facts["unread"]["identity"], "timed-out")
-        self.assertEqual(next(line for line in lines if line["type"] == "kernel")["unread"], "timed-out")
+        kernel = next(line for line in lines if line["type"] == "kernel")
+        self.assertEqual(kernel["unread"], "timed-out: the probe's time was up")
 
     def test_a_reader_that_crashes_costs_one_gpu(self):
         _, gpus = self.pieces(self.probe("crashes"))

@@ -1,0 +1,124 @@
+"""Waiting fairly: who only wants for a CPU, or was held up by us, does not hang; who sits still does."""
+
+import os
+import time
+import unittest
+
+from gigactl.payload.watch import LOOK, Patience, Plan, Watch
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Noted(Plan):
+    """Runs `job` in the child and keeps what is heard of it."""
+
+    def __init__(self, job):
+        self.job = job
+        self.got, self.broken = [], []
+
+    def work(self, begin, report):
+        self.job(begin, report)
+
+    def heard(self, kind, value):
+        self.got.append((kind, value))
+
+    def interrupted(self, step, why):
+        self.broken.append((step, why))
+        return False
+
+    def stuck(self, step, pid):
+        self.broken.append((step, "stuck"))
+
+
+def spin(begin, report):
+    begin("spin", 0.1)
+    end = time.monotonic() + 0.6
+    while time.monotonic() < end:
+        pass
+    report("spun", True)
+
+
+def sit(begin, report):
+    begin("sit", 0.3)
+    time.sleep(60)
+
+
+def talk(begin, report):
+    """More than a pipe holds, so that it waits for its reader in the middle of a step."""
+    begin("talk", 0.3)
+    for number in range(40):
+        report("said", b"x" * 10000)
+    begin("rest", 5.0)
+    report("said", b"all")
+
+
+def watched(plan, seconds, look=0.02):
+    watch = Watch(plan)
+    end = time.monotonic() + seconds
+    while not watch.done and time.monotonic() < end:
+        watch.step()
+        time.sleep(look)
+    return watch
+
+
+class Fairness(unittest.TestCase):
+    def test_time_in_which_nobody_looked_counts_little(self):
+        clock = Clock()
+        patience = Patience(clock)
+        clock.now += 100.0
+        self.assertAlmostEqual(patience.look(), LOOK)
+        for _ in range(10):
+            clock.now += 0.05
+            waited = patience.look()
+        self.assertAlmostEqual(waited, LOOK + 0.5)
+
+    def test_a_child_at_work_on_a_cpu_is_not_overdue(self):
+        plan = Noted(spin)
+        watched(plan, 20.0)
+        self.assertEqual((plan.got, plan.broken), ([("spun", True)], []))
+
+    def test_a_child_that_sits_still_is(self):
+        plan = Noted(sit)
+        began = time.monotonic()
+        watched(plan, 20.0)
+        self.assertEqual(plan.broken, [("sit", "timed-out")])
+        self.assertGreaterEqual(time.monotonic() - began, 0.3)
+
+    def test_a_child_held_up_by_us_is_not(self):
+        plan = Noted(talk)
+        watch = Watch(plan)
+        watch.step()
+        time.sleep(1.0)  # we are away for longer than its step may take
+        end = time.monotonic() + 20.0
+        while not watch.done and time.monotonic() < end:
+            watch.step()
+            time.sleep(0.02)
+        self.assertEqual(plan.broken, [])
+        self.assertEqual(plan.got[-1], ("said", b"all"))
+
+    def test_the_end_of_the_probe_is_not_called_a_hang(self):
+        plan = Noted(lambda begin, report: (begin("slow", 30.0), time.sleep(60)))
+        watch = Watch(plan)
+        for _ in range(5):
+            watch.step()
+            time.sleep(0.02)
+        watch.stop()
+        self.assertEqual(plan.broken, [("slow", "timed-out: the probe's time was up")])
+
+    def test_nothing_is_left_of_a_child(self):
+        plan = Noted(sit)
+        watch = Watch(plan)
+        watch.step()
+        watch.stop()
+        with self.assertRaises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+
+
+if __name__ == "__main__":
+    unittest.main()
