@@ -52,7 +52,7 @@ def sit(begin, report):
 def talk(begin, report):
     """More than a pipe holds, so that it waits for its reader in the middle of a step."""
     begin("talk", 0.3)
-    for number in range(40):
+    for _ in range(40):
         report("said", b"x" * 10000)
     begin("rest", 5.0)
     report("said", b"all")
