@@ -114,6 +114,11 @@ class Child:
         waits = _of(self.pid, "schedstat").split()
         return int(waits[1]) / 1e9 if len(waits) > 1 and waits[1].isdigit() else 0.0
 
+    def ran(self) -> float:
+        """Seconds of CPU it has used in all, a tenth of a second for a whole host; 0 where the kernel does not tell."""
+        ran = _of(self.pid, "schedstat").split()[:1]
+        return int(ran[0]) / 1e9 if ran and ran[0].isdigit() else 0.0
+
     def signal(self) -> int:
         """The number of the signal that ended it; 0 when it left by itself."""
         return 0 if self.status is None else self.status & 127

@@ -3,6 +3,7 @@
 What may hang is the child's; nothing here blocks, and every wait of the probe is one poll over all its children.
 """
 
+import signal
 import time
 
 from gigactl.payload import child as children
@@ -84,6 +85,7 @@ class Watch:
         self._clock = clock
         self._child: "Optional[children.Child]" = None
         self._seen = (-1, Patience(clock))
+        self._leaving: "Optional[Patience]" = None
         self._dying: "Optional[Patience]" = None
         self.done = False
 
@@ -104,7 +106,7 @@ class Watch:
         if ended and (self._dying is not None or child.reaped()):
             self._await_death(child)
         elif ended:
-            self._end(child)  # it closed its pipe without a last word and goes on
+            self._await_leave(child)
         elif self._dying is not None:
             self._await_death(child)
         elif self._overdue(child):
@@ -115,7 +117,7 @@ class Watch:
             if self._plan.finished:
                 self._finish()
             return None
-        self._seen, self._dying = (-1, Patience(self._clock)), None
+        self._seen, self._leaving, self._dying = (-1, Patience(self._clock)), None, None
         self._child = children.Child(self._plan.work, self._plan.name, self._plan.keep())
         return self._child
 
@@ -137,7 +139,15 @@ class Watch:
         if count != self._seen[0]:
             self._seen = (count, Patience(self._clock))
         waited = self._seen[1].look()
-        return count > 0 and waited > seconds and waited - child.starved() > seconds
+        # one that spins in its driver is always runnable, but it is not short of a CPU
+        return count > 0 and waited > seconds and (waited - child.starved() > seconds or child.ran() > seconds)
+
+    def _await_leave(self, child: "children.Child") -> None:
+        """It closed its pipe without a last word: on its way out, most likely after a crash, or it goes on and has to be
+        ended."""
+        self._leaving = self._leaving or Patience(self._clock)
+        if self._leaving.look() > GRACE:
+            self._end(child)
 
     def _end(self, child: "children.Child") -> None:
         self._dying = Patience(self._clock)
@@ -145,7 +155,7 @@ class Watch:
 
     def _await_death(self, child: "children.Child") -> None:
         if child.reaped():
-            ours = self._dying is not None
+            ours = self._dying is not None and child.signal() == signal.SIGKILL
             self._retire(child, "timed-out" if ours else "failed: the reader ended by signal %d" % child.signal())
         elif self._dying is not None and self._dying.look() > GRACE and not child.runnable():
             _, _, step = child.progress()
