@@ -60,6 +60,11 @@ def hang():
     time.sleep(60)
 
 
+def spin():
+    while True:
+        pass
+
+
 def crash():
     signal.signal(signal.SIGSEGV, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -113,6 +118,7 @@ READERS = {
     "all-hang": struck((0, 1, 2), hang),
     "crashes": struck((1,), crash),
     "stumbles": struck((1,), stumble),
+    "spins": struck((1,), spin),
     "unkillable": struck((1,), hang),
     "lost": lost,
     "init-hangs": init_hangs,

@@ -95,6 +95,12 @@ class Probing(unittest.TestCase):
             self.assertEqual(gpus[index]["values"]["remap.pending"], False)
         self.assertFalse(alive(self.reader()))
 
+    def test_one_gpu_spins_and_the_others_are_read(self):
+        _, gpus = self.pieces(self.probe("spins", reading=1.0, deadline=20.0))
+        self.assertEqual(gpus[1]["unread"]["remap.pending"], "timed-out")
+        self.assertEqual(gpus[2]["values"]["remap.pending"], False)
+        self.assertFalse(alive(self.reader()))
+
     def test_a_handle_hangs(self):
         driver, gpus = self.pieces(self.probe("handle-hangs", reading=1.0))
         self.assertEqual(driver["state"], "ok")
