@@ -145,8 +145,7 @@ class Watch:
         return count > 0 and waited > seconds and (spins or waited - child.starved() > seconds)
 
     def _await_leave(self, child: "children.Child") -> None:
-        """It closed its pipe without a last word: on its way out, most likely after a crash, or it goes on and has to be
-        ended."""
+        """It closed its pipe without a last word: on its way out, most likely after a crash, or it has to be ended."""
         self._leaving = self._leaving or Patience(self._clock)
         if self._leaving.look() > GRACE:
             self._end(child)

@@ -49,6 +49,11 @@ def sit(begin, report):
     time.sleep(60)
 
 
+def dawdle(begin, report):
+    begin("slow", 30.0)
+    time.sleep(60)
+
+
 def talk(begin, report):
     """More than a pipe holds, so that it waits for its reader in the middle of a step."""
     begin("talk", 0.3)
@@ -103,7 +108,7 @@ class Fairness(unittest.TestCase):
         self.assertEqual(plan.got[-1], ("said", b"all"))
 
     def test_the_end_of_the_probe_is_not_called_a_hang(self):
-        plan = Noted(lambda begin, report: (begin("slow", 30.0), time.sleep(60)))
+        plan = Noted(dawdle)
         watch = Watch(plan)
         for _ in range(5):
             watch.step()
