@@ -12,7 +12,7 @@ if [ -e "$dir" ]; then
     "$GIGACTL" -q lab down --dir "$dir"
 fi
 
-say "A fleet of 16 ThinkSystem SR680a V3, 8 x H200 each: real sshd, real packages' NVML ABI, no GPU needed."
+say "A fleet of 16 ThinkSystem SR680a V3, 8 x H200 each: real sshd, the real NVML ABI, no GPU needed."
 show lab up --dir "$dir" --hosts 16 --gpus 8 --model sr680a-v3 --board h200
 export GIGACTL_INVENTORY="$dir/inventory.yaml"
 
@@ -26,7 +26,7 @@ show lab fault gpu016 refused --dir "$dir"
 say "The health of the fleet."
 code=0
 show health check || code=$?
-printf '(exit %s: 8 means findings at or above --fail-on)\n' "$code"
+printf '(exit code %s: 8 means findings at or above --fail-on)\n' "$code"
 
 say "What to try next (as root):"
 cat <<TXT
