@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 Scalar = bool | int | float | str
 
@@ -76,8 +75,8 @@ class Remedy(StrEnum):
     RMA = "rma"
 
     def covers(self, other: Remedy) -> bool:
-        """Whether doing `self` makes `other` unnecessary (design section 7): reboot covers resets and a service restart,
-        power-cycle covers reboot; nothing covers inspect or rma."""
+        """Whether doing `self` makes `other` unnecessary: a reboot covers resets and a service restart, a power cycle
+        covers a reboot, nothing covers inspect or rma."""
         return self is other or other in _COVERS.get(self, frozenset())
 
 
@@ -121,7 +120,7 @@ Reading = Scalar | Unread
 
 
 def parse_unread(text: str) -> Unread:
-    """`"timed-out"` or `"failed: NVML error 999"` as the payload writes it; an unknown reason is FAILED with the text kept."""
+    """`"timed-out"` or `"failed: NVML error 999"` as the payload writes it; an unknown reason is FAILED, its text kept."""
     head, _, detail = text.partition(":")
     try:
         return Unread(Reason(head.strip()), detail.strip())
@@ -165,7 +164,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found on one host. `summary` is one line without host names, equal for equal problems, so that it folds.
+    """One thing found on one host. `summary` is one line without host names, equal for equal problems: it folds.
 
     `folded` names what could not be read because of this finding (it is not reported a second time).
     """
@@ -194,7 +193,7 @@ class NotMeasured:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is said of one host, and what it rests on. `basis` is how it was measured: `idle`, `busy`, `nvidia-smi`, …"""
+    """What is said of one host, and what it rests on. `basis`: `idle`, `busy`, `nvidia-smi` or `none`."""
 
     verdict: Verdict
     basis: str
@@ -203,6 +202,3 @@ class Judgement:
     findings: tuple[Finding, ...] = ()
     not_measured: tuple[NotMeasured, ...] = ()
     notes: tuple[str, ...] = field(default=())
-
-
-Json = Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 `N` in a name stands for an NVLink's number (`nvlink.3.active`). Units: C, W, J, MHz, %, B (bytes), lanes, GT/s, count,
 bool, text, mask, ns, KB/s, MB/s, code. Sources are NVML's functions, or `field ID` for nvmlDeviceGetFieldValues.
-Facts: facts/provisioning.md 7.2 and 7.2a.
+Names and availability: nvml.h (as NVIDIA/go-nvml vendors it) and nvidia-ml-py 13.615.71.
 """
 
 # name: (unit, source)

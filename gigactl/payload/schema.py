@@ -146,7 +146,7 @@ class Port(TypedDict):
 
 
 class FabricFacts(TypedDict):
-    """What kind of GPU fabric this host has, seen without NVML (facts/provisioning.md 2.2).
+    """What kind of GPU fabric this host has, seen without NVML.
 
     `nvswitches`: NVSwitch bridges on the PCI bus; `nvlink5`: a device whose VPD carries SW_MNG.
     """
