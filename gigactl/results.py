@@ -120,7 +120,7 @@ Reading = Scalar | Unread
 
 
 def parse_unread(text: str) -> Unread:
-    """`"timed-out"` or `"failed: NVML error 999"` as the payload writes it; an unknown reason is FAILED, its text kept."""
+    """`"timed-out"` or `"failed: NVML error 999"` as the payload writes it; an unknown reason is FAILED, text kept."""
     head, _, detail = text.partition(":")
     try:
         return Unread(Reason(head.strip()), detail.strip())
