@@ -221,9 +221,12 @@ def _from_text(name: str, variable: str, text: str) -> Any:
         given = int(number) if _NUMBERS[name] is int and number.is_integer() else number
     elif name in _SWITCHED:
         given = _SWITCHES.get(text.lower(), text)
-    wrong = complaints_of({name: given}, UserFile)
-    if wrong:
+    try:
+        msgspec.convert({name: given}, UserFile)
+    except msgspec.ValidationError as error:
+        # only a wrong value pays for the library that explains it
+        wrong = complaints_of({name: given}, UserFile) or [((), str(error), "")]
         raise InvalidDocument(
             tuple(Problem("environment", None, f"{variable}: {what}", hint) for _, what, hint in wrong)
-        )
+        ) from None
     return given
