@@ -1,0 +1,1 @@
+"""On real hardware: `pytest -m gpu tests/gpu`; nothing here runs elsewhere."""
