@@ -1,4 +1,4 @@
-"""The probe on this very host against its own nvidia-smi; with GIGACTL_TEST_RECORD=DIR the snapshot is kept there."""
+"""The probe on this very host against its own nvidia-smi; with RECORD_SNAPSHOT_IN=DIR the snapshot is kept there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,18 +34,19 @@ async def look() -> Snapshot:
     deadline = Deadline.after(60, asyncio.get_running_loop().time)
     endpoint = Endpoint(host.name, host.address, host.ssh)
     async with LocalTransport().connect(endpoint, deadline) as connection:
-        return [snapshot async for snapshot in Probe().speak(host, connection, deadline)][0]
+        [snapshot] = [snapshot async for snapshot in Probe().speak(host, connection, deadline)]
+        return snapshot
 
 
 @pytest.fixture(scope="module")
-def snapshot() -> Iterator[Snapshot]:
+def snapshot() -> Snapshot:
     """The second look: the first one ships the payload."""
     asyncio.run(look())
     taken = asyncio.run(look())
-    folder = os.environ.get("GIGACTL_TEST_RECORD")
+    folder = os.environ.get("RECORD_SNAPSHOT_IN")
     if folder:
         Path(folder, "snapshot.json").write_bytes(msgspec.json.format(msgspec.json.encode(taken), indent=1))
-    yield taken
+    return taken
 
 
 def smi(*fields: str) -> list[list[str]]:
