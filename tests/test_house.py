@@ -56,6 +56,12 @@ def test_names_are_the_fields_words(path: Path) -> None:
     assert [name for name in named if wrong.search(name)] == []
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_type_that_is_ignored_says_why(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if re.search(r"# type: ignore(?!\[[\w,-]+\]  # \w)", line)] == []
+
+
 def test_nothing_of_this_machine_is_committed() -> None:
     """No path of a developer's machine, no registry address."""
     pattern = re.compile(r"/work/|/root/\.pyenv|index-url|\"resolved\": *\"http")

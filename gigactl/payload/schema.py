@@ -14,7 +14,7 @@ try:
     from typing import TypedDict
 except ImportError:  # Python 3.6 and 3.7
 
-    class TypedDict(dict):  # type: ignore[no-redef]
+    class TypedDict(dict):  # type: ignore[no-redef]  # the one of typing, where there is one
         """Stands in where typing has none: accepts `total=`, keeps the annotations."""
 
         def __init_subclass__(cls, total=True):

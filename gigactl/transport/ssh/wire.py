@@ -142,7 +142,11 @@ class Wire(paramiko.Transport):
     _next_channel: Callable[[], int]
     active: bool
 
-    _preferred_kex = tuple(name for name in KEX if name in paramiko.Transport._kex_info)  # type: ignore[attr-defined]
+    _preferred_kex = tuple(
+        name
+        for name in KEX
+        if name in paramiko.Transport._kex_info  # type: ignore[attr-defined]  # not in the stubs
+    )
     _channel_handler_table = BY_MESSAGE
 
     def __init__(self, sock: socket.socket, hello: Hello, listener: Listener, loop: AbstractEventLoop) -> None:
@@ -302,7 +306,12 @@ class Wire(paramiko.Transport):
         if key is None:
             raise KeysRefused(self._methods)
         self.auth_handler = _Login(self)
-        self.auth_handler.auth_publickey(self._hello.user, key, _Event(self._answered))  # type: ignore[arg-type]
+        answered = _Event(self._answered)
+        self.auth_handler.auth_publickey(
+            self._hello.user,
+            key,
+            answered,  # type: ignore[arg-type]  # the stubs want a threading.Event; only `set` is called
+        )
 
     def _answered(self) -> None:
         if not self.active:
