@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import re
 import statistics
+import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,30 @@ def test_names_are_the_fields_words(path: Path) -> None:
 def test_every_type_that_is_ignored_says_why(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if re.search(r"# type: ignore(?!\[[\w,-]+\]  # \w)", line)] == []
+
+
+def test_every_library_that_is_imported_is_asked_for() -> None:
+    """What only comes along with another library goes when that one drops it."""
+    imported = {
+        name.partition(".")[0]
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in imports(node)
+    }
+    distributions = packages_distributions()
+    others = {name for name in imported - sys.stdlib_module_names - {"gigactl"} if not name.startswith("_")}
+    needed = {distributions[name][0].lower() for name in others}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {re.split(r"[<>=!~\[ ]", requirement)[0].lower() for requirement in project["dependencies"]}
+    assert needed == asked
+
+
+def imports(node: ast.AST) -> Iterator[str]:
+    """Absolute names that an import statement names."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        yield node.module
 
 
 def test_nothing_of_this_machine_is_committed() -> None:
