@@ -68,8 +68,8 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
 )
 """Every environment variable that is read, and what it sets."""
 
-OTHERS = ("GIGACTL_LAB", "GIGACTL_BENCH_HOSTS")
-"""Variables that are no settings: a mark on the processes of a rehearsal fleet, and the size of a benchmark."""
+OTHERS = re.compile(r"GIGACTL_LAB|GIGACTL_BENCH_.*")
+"""Variables that are no settings: a mark on the processes of a rehearsal fleet, and what the benchmarks are told."""
 
 FLAGS_ONLY = ("yes", "limit", "dry_run", "take_over")
 """Options that are typed each time: set in an environment, they would act on commands that did not ask."""
@@ -191,7 +191,7 @@ def _typed(name: str) -> str:
 def _of_environment(env: Mapping[str, str], problems: list[Problem]) -> dict[str, Setting]:
     found: dict[str, Setting] = {}
     for variable, text in env.items():
-        if not variable.startswith("GIGACTL_") or variable in OTHERS or not text:
+        if not variable.startswith("GIGACTL_") or OTHERS.fullmatch(variable) or not text:
             continue
         name = ENVIRONMENT.get(variable)
         if name is None:

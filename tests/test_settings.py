@@ -119,8 +119,14 @@ def test_the_environment_is_text(tmp_path: Path, variable: str, text: str, value
 
 
 def test_variables_that_are_no_settings_are_left_alone(tmp_path: Path) -> None:
-    env = {"HOME": str(tmp_path), "GIGACTL_LAB": "/tmp/lab", "GIGACTL_BENCH_HOSTS": "10"}
-    assert load_settings({}, env, tmp_path).origin("fanout") == "default"
+    env = {"GIGACTL_LAB": "/tmp/lab", "GIGACTL_BENCH_HOSTS": "10", "GIGACTL_BENCH_FANOUT": "500,2500"}
+    assert load_settings({}, {"HOME": str(tmp_path), **env}, tmp_path).origin("fanout") == "default"
+
+
+@pytest.mark.parametrize("variable", ["GIGACTL_LABS", "GIGACTL_BENCH", "GIGACTL_LAB_DIR"])
+def test_those_that_only_look_like_them_are_unknown(tmp_path: Path, variable: str) -> None:
+    (said,) = problems({}, {"HOME": str(tmp_path), variable: "1"}, tmp_path)
+    assert said.startswith(f"unknown setting {variable}")
 
 
 @pytest.mark.parametrize("text", ["7.5", "0", "many"])
