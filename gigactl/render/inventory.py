@@ -96,7 +96,7 @@ def _expectation(expected: Expectation) -> list[tuple[str, str]]:
     rate = f" at {expected.nic_rate:g} Gb/s" if expected.nic_rate else ""
     wanted = [("fabric manager", expected.wants_fabric_manager), ("IMEX", expected.wants_imex)]
     return [
-        ("server", expected.title or "nothing known"),
+        ("model", expected.title or "nothing known"),
         ("board", expected.board or ""),
         ("GPUs", _shown(expected.gpu_count)),
         ("called", listed(expected.gpu_names) if expected.gpu_names else ""),

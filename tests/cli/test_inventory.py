@@ -26,7 +26,7 @@ def test_a_host_with_where_it_was_said(program: Program) -> None:
     assert "fleet.yaml:" in done.out
     assert "10.20.1.2" in done.out
     assert "rack=r01" in done.out
-    assert "ThinkSystem" in done.out
+    assert "expected:\n  model             ThinkSystem SR680a V3" in done.out
     shown = program("inventory", "show", "gpu002", "-o", "json").json["hosts"][0]
     assert (shown["address"], shown["expected"]["gpu_count"]) == ("10.20.1.2", 8)
 

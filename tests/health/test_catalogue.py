@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from gigactl.errors import UsageError
@@ -29,6 +31,14 @@ def test_every_id_is_explained(name: str) -> None:
         assert len(text) > 5
         assert "\n" not in text
     assert len(explanation.title) <= 90
+
+
+@pytest.mark.parametrize("name", sorted(definitions()))
+def test_explanations_speak_of_work_and_not_of_jobs(name: str) -> None:
+    """A job is a scheduler's; not every host has one."""
+    explanation = explain(name)
+    text = " ".join((explanation.title, explanation.means, explanation.evidence, explanation.do))
+    assert re.search(r"(?i)\bjobs?\b", text) is None
 
 
 @pytest.mark.parametrize("name", ["XID-61", "XID-4711", "SXID-77777"])
