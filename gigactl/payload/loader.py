@@ -28,7 +28,7 @@ except ImportError:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Optional, Tuple
+    from typing import Any, Dict, Iterator, Optional, Tuple, Union
 
 ALARM = 300  # seconds until one that still waits for its bundle or request ends; the entry sets its own timer
 NETWORK = (
@@ -40,7 +40,7 @@ NETWORK = (
 class Bundle:
     """Imports from memory. `parts`: module name → source text, or marshalled code."""
 
-    def __init__(self, parts: "Dict[str, Any]") -> None:
+    def __init__(self, parts: "Dict[str, Union[str, bytes]]") -> None:
         self.parts = parts
 
     def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Optional[ModuleSpec]":

@@ -68,7 +68,7 @@ class Probe:
         listening: "Optional[Callable[[], bool]]" = None,
     ) -> None:
         self._started = started
-        self._ends = started + request["deadline_s"]
+        self._ends: "float" = started + request["deadline_s"]
         self._write = write
         self._listening = _listening if listening is None else listening
         self._lock = ReaderLock() if lock is None else lock

@@ -14,10 +14,10 @@ try:
     from typing import TypedDict
 except ImportError:  # Python 3.6 and 3.7
 
-    class TypedDict(dict):  # type: ignore[no-redef]  # the one of typing, where there is one
+    class TypedDict(dict):  # type: ignore[no-redef,type-arg]  # typing's own, where there is one; in 3.6 a Dict[…] takes no `total=`
         """Stands in where typing has none: accepts `total=`, keeps the annotations."""
 
-        def __init_subclass__(cls, total=True):
+        def __init_subclass__(cls, total: bool = True) -> None:
             super().__init_subclass__()
 
 
@@ -64,7 +64,10 @@ class OsFacts(TypedDict):
 
 
 class CpuFacts(TypedDict):
-    """From /proc/cpuinfo. `sockets` counts distinct physical ids."""
+    """From /proc/cpuinfo and, where that names no model or socket (aarch64), from its part number and sysfs.
+
+    `sockets` counts distinct physical ids.
+    """
 
     model: "str"
     sockets: "int"
