@@ -5,7 +5,8 @@ GigactlError                      1   a bug
 │   └── SafetyRail                2   refused to protect hosts
 ├── InvalidDocument               3   an inventory, policy or settings file is wrong (all problems at once)
 ├── HeldByAnother                 4   another owner holds it
-├── LabError                      1   the rehearsal fleet could not do what was asked
+├── LabError                      5   a rehearsal fleet failed
+│   └── LabMisuse                 2   what it was asked for cannot be
 └── HostError                     6   one host: never leaves a fan-out as an exception, it becomes that host's outcome
     ├── Unreachable               6   no session was established
     │   ├── ConnectRefused            nothing listens there
@@ -93,9 +94,16 @@ class HeldByAnother(GigactlError):
 
 
 class LabError(GigactlError):
-    """The rehearsal fleet could not do what was asked."""
+    """A rehearsal fleet failed at what could be asked of it."""
 
+    exit_code = 5
     summary = "lab"
+
+
+class LabMisuse(LabError):
+    """What was asked of a rehearsal fleet cannot be: unknown names, wrong values, no lab there, not on this machine."""
+
+    exit_code = 2
 
 
 class HostError(GigactlError):

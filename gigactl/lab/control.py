@@ -10,9 +10,9 @@ from typing import Literal
 
 import msgspec
 
-from gigactl.errors import LabError
+from gigactl.errors import LabError, LabMisuse
 from gigactl.lab.options import HostStatus
-from gigactl.lab.record import Layout
+from gigactl.lab.record import Layout, no_lab
 
 WAIT_S = 300.0  # rebooting a thousand hosts takes a minute
 _CONNECT_S = 10.0
@@ -31,13 +31,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`error` is empty when what was asked is done; `hosts` answers `status`."""
+    """`error` is empty when what was asked is done; `misuse`: it cannot be. `hosts` answers `status`."""
 
     error: str = ""
     hint: str = ""
+    misuse: bool = False
     supervisor: int = 0
     frozen: bool = False
     hosts: tuple[HostStatus, ...] = ()
+
+    def failure(self) -> LabError:
+        """What went wrong there, as it is raised here."""
+        return (LabMisuse if self.misuse else LabError)(self.error, hint=self.hint or None)
 
 
 def listen(layout: Layout) -> socket.socket:
@@ -63,7 +68,10 @@ def answers(layout: Layout) -> bool:
 
 
 def ask(layout: Layout, request: Request, patience: float = WAIT_S) -> Reply:
-    """Send a request and wait for its reply; LabError when nobody answers in `patience` s, or with what went wrong."""
+    """Send a request and wait for its reply.
+
+    Raises LabMisuse where no lab is, LabError when nobody answers in `patience` s, either with what went wrong there.
+    """
     try:
         with _connect(layout) as connection:
             connection.settimeout(patience)
@@ -71,6 +79,8 @@ def ask(layout: Layout, request: Request, patience: float = WAIT_S) -> Reply:
             connection.shutdown(socket.SHUT_WR)
             data = read(connection)
     except OSError as error:
+        if not layout.record.exists():
+            raise no_lab(layout) from None
         raise LabError(
             f"no supervisor answers in {layout.dir} ({error.strerror or error})",
             hint=f"take away what is left with `gigactl lab down --dir {layout.dir}`",
@@ -79,7 +89,7 @@ def ask(layout: Layout, request: Request, patience: float = WAIT_S) -> Reply:
         raise LabError("the supervisor ended without an answer", hint=f"its log: {layout.log}")
     reply = msgspec.json.decode(data, type=Reply)
     if reply.error:
-        raise LabError(reply.error, hint=reply.hint or None)
+        raise reply.failure()
     return reply
 
 

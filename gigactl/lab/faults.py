@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from gigactl.errors import LabError
+from gigactl.errors import LabMisuse
 from gigactl.lab.effect import Effect, Reach, Root
 from gigactl.lab.hardware import GpuIdentity
 from gigactl.lab.options import DRIVER_VERSION, Fault
@@ -39,16 +39,16 @@ class Chosen:
         return self._values[name]
 
     def number(self, name: str, least: int, most: int) -> int:
-        """A whole number in bounds; LabError says which."""
+        """A whole number in bounds; LabMisuse says which."""
         text = self._values[name]
         if not text.isdecimal() or not least <= int(text) <= most:
-            raise LabError(f"{self._kind}: {name}={text} is not a number from {least} to {most}")
+            raise LabMisuse(f"{self._kind}: {name}={text} is not a number from {least} to {most}")
         return int(text)
 
     def yes(self, name: str) -> bool:
         text = self._values[name]
         if text not in {"yes", "no"}:
-            raise LabError(f"{self._kind}: {name}={text} is neither yes nor no")
+            raise LabMisuse(f"{self._kind}: {name}={text} is neither yes nor no")
         return text == "yes"
 
     def gpu(self) -> GpuIdentity:
@@ -105,7 +105,7 @@ def _row_remap(chosen: Chosen, rows: Mapping[str, int], bank: str) -> Effect:
     """`bank`: what one memory bank has come to; the others keep all their spare rows."""
     index, banks = chosen.gpu().index, chosen.target.banks
     if banks == 0:
-        raise LabError("this board's memory has no spare rows")
+        raise LabMisuse("this board's memory has no spare rows")
     values = {**rows, "hist.max": banks - 1, f"hist.{bank}": 1}
     return Effect(state={f"gpu.{index}.remap.{name}": str(value) for name, value in values.items()})
 
@@ -121,7 +121,7 @@ def _row_remap_failed(chosen: Chosen) -> Effect:
 def _nvlink_down(chosen: Chosen) -> Effect:
     index = chosen.gpu().index
     if chosen.target.nvlinks == 0:
-        raise LabError("nvlink-down: this board has no NVLinks")
+        raise LabMisuse("nvlink-down: this board has no NVLinks")
     down = chosen.number("links", 1, chosen.target.nvlinks)
     return Effect(state={f"gpu.{index}.nvlink.{link}.state": "0" for link in range(down)})
 
@@ -134,9 +134,9 @@ def _pcie_width(chosen: Chosen) -> Effect:
 def _driver_mismatch(chosen: Chosen) -> Effect:
     version, loaded = chosen.text("version"), chosen.target.driver
     if not DRIVER_VERSION.fullmatch(version):
-        raise LabError(f"driver-mismatch: version={version} is not a version such as 580.178.04")
+        raise LabMisuse(f"driver-mismatch: version={version} is not a version such as 580.178.04")
     if version == loaded:
-        raise LabError(f"driver-mismatch: version={version} is the one that is loaded")
+        raise LabMisuse(f"driver-mismatch: version={version} is the one that is loaded")
     return Effect(
         library=version,
         log=(
@@ -268,18 +268,18 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 
 
 def choose(kind: str, given: Mapping[str, str]) -> Fault:
-    """A fault with all its options; LabError for a kind or an option that does not exist, naming the nearest."""
+    """A fault with all its options; LabMisuse for a kind or an option that does not exist, naming the nearest."""
     if kind not in KINDS:
-        raise LabError(f"no fault is called {kind}{_nearest(kind, [*KINDS, 'clear'])}")
+        raise LabMisuse(f"no fault is called {kind}{_nearest(kind, [*KINDS, 'clear'])}")
     options = KINDS[kind].options
     for name in given:
         if name not in options:
-            raise LabError(f"{kind} has no option {name}{_nearest(name, list(options))}")
+            raise LabMisuse(f"{kind} has no option {name}{_nearest(name, list(options))}")
     return Fault(kind, {**options, **given})
 
 
 def effect(fault: Fault, target: Target) -> Effect:
-    """What a fault does to this host; LabError for an option's value that makes no sense there."""
+    """What a fault does to this host; LabMisuse for an option's value that makes no sense there."""
     return KINDS[fault.kind].effect(Chosen(fault.kind, fault.options, target))
 
 

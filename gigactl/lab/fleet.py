@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 import gigactl
-from gigactl.errors import LabError
+from gigactl.errors import LabError, LabMisuse
 from gigactl.lab import boards, nvidia_smi, nvml_build, record, tools, traces
 from gigactl.lab.control import Reply, Request, answers, ask
 from gigactl.lab.models import MODELS
@@ -37,7 +37,8 @@ def up(options: LabOptions, cache: Path | None = None) -> LabStatus:
 
     `cache`: where compiled and fetched things are kept between labs; the user's cache directory unless given.
 
-    Raises LabError: not root, a tool missing (with its package), the directory in use, a lab already up there.
+    Raises LabMisuse: not root, a tool missing (with its package), the directory in use, a lab already up there;
+    LabError: it did not come up.
     """
     options = _settled(options)
     tools.check_machine()
@@ -58,7 +59,7 @@ def up(options: LabOptions, cache: Path | None = None) -> LabStatus:
 
 
 def status(directory: Path) -> LabStatus:
-    """How the fleet in this directory is; LabError where there is none."""
+    """How the fleet in this directory is; LabMisuse where there is none."""
     layout = _layout(directory)
     made = record.read(layout)
     reply = ask(layout, Request("status"))
@@ -100,7 +101,7 @@ def down(directory: Path) -> None:
     tools.require_root()
     layout = _layout(directory)
     if not record.claims(layout.dir):
-        raise LabError(f"{layout.dir} is no lab: it has no {RECORD}", hint="nothing was touched")
+        raise LabMisuse(f"{layout.dir} is no lab: it has no {RECORD}", hint="nothing was touched")
     with suppress(LabError):  # nobody answers, or it failed on the way: what is left is found below
         supervisor = ask(layout, Request("status"), _ANSWER_S).supervisor
         ask(layout, Request("down"), _END_S)
@@ -119,23 +120,23 @@ def _layout(directory: Path) -> Layout:
 def _settled(options: LabOptions) -> LabOptions:
     """Options with every default filled in and checked."""
     if options.model not in MODELS:
-        raise LabError(f"no model is called {options.model}; there are: {', '.join(MODELS)}")
+        raise LabMisuse(f"no model is called {options.model}; there are: {', '.join(MODELS)}")
     options = replace(options, dir=_layout(options.dir).dir, board=options.board or MODELS[options.model].board)
     options.check()
     known = boards.load()
     if options.board not in known:
-        raise LabError(f"no board is called {options.board}; there are: {', '.join(known)}")
+        raise LabMisuse(f"no board is called {options.board}; there are: {', '.join(known)}")
     return options
 
 
 def _refuse_what_is_there(layout: Layout) -> None:
     hint = f"take it away first: gigactl lab down --dir {layout.dir}"
     if answers(layout):
-        raise LabError(f"a lab is up in {layout.dir}", hint=hint)
+        raise LabMisuse(f"a lab is up in {layout.dir}", hint=hint)
     if layout.record.exists() or traces.find(layout.dir):
-        raise LabError(f"a lab that is no longer up has left traces in {layout.dir}", hint=hint)
+        raise LabMisuse(f"a lab that is no longer up has left traces in {layout.dir}", hint=hint)
     if layout.dir.exists() and (not layout.dir.is_dir() or any(layout.dir.iterdir())):
-        raise LabError(f"{layout.dir} exists and is not empty", hint="choose another directory with --dir")
+        raise LabMisuse(f"{layout.dir} exists and is not empty", hint="choose another directory with --dir")
 
 
 def _prepare(options: LabOptions, cache: Path) -> Record:
@@ -181,7 +182,7 @@ def _start(layout: Layout) -> None:
         raise LabError(f"the supervisor did not come up: {_last_words(layout)}")
     reply = msgspec.json.decode(data, type=Reply)
     if reply.error:
-        raise LabError(reply.error, hint=reply.hint or None)
+        raise reply.failure()
 
 
 def _last_words(layout: Layout) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from gigactl.errors import LabError
+from gigactl.errors import LabError, LabMisuse
 from gigactl.lab.fixtures.accounts import accounts, own_homes
 from gigactl.lab.fixtures.modules import driver_files, modules
 from gigactl.lab.fixtures.units import services, units
@@ -58,7 +58,7 @@ def library_directory() -> str:
     """Where a distribution's packages put libnvidia-ml, relative to the root."""
     kind = platform.machine()
     if kind not in _TRIPLETS:
-        raise LabError(f"the rehearsal fleet does not know where libraries stand on {kind}")
+        raise LabMisuse(f"the rehearsal fleet does not know where libraries stand on {kind}")
     return f"usr/lib/{_TRIPLETS[kind]}"
 
 
@@ -126,7 +126,7 @@ def add_software(layers: Layers, driver: str, library: Path, nvidia_smi: str) ->
 def run_ldconfig(layers: Layers, scratch: Path) -> None:
     """Bring the linker's cache of the base layer up to date, by the distribution's own ldconfig in the merged view.
 
-    `scratch`: a directory to be made where the hosts will write. LabError where that can be no overlay's upper layer.
+    `scratch`: a directory to be made where the hosts will write. LabMisuse where that can be no overlay's upper layer.
     """
     upper, work, merged = (scratch / name for name in ("upper", "work", "merged"))
     for path in (upper, work, merged):
@@ -136,7 +136,7 @@ def run_ldconfig(layers: Layers, scratch: Path) -> None:
         run(["mount", "-t", "overlay", "overlay", "-o", options, str(merged)])
     except LabError as error:
         kind = run(["stat", "--file-system", "--format=%T", str(scratch)]).strip()
-        raise LabError(
+        raise LabMisuse(
             f"{scratch.parent} is on {kind}, which cannot be what an overlay writes to",
             hint="choose a directory on a disk or a tmpfs with --dir, for example /dev/shm/lab",
         ) from error

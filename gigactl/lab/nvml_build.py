@@ -8,7 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from gigactl.errors import LabError
+from gigactl.errors import LabError, LabMisuse
 from gigactl.lab.tools import find
 
 _SOURCES = Path(__file__).parent / "nvml"
@@ -21,11 +21,11 @@ _FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-pthread", "-fvisibility=hid
 def build(version: str, cache: Path, sources: Path = _SOURCES) -> Path:
     """libnvidia-ml of a driver version (`580.126.20`), from the cache unless its source has changed.
 
-    Raises LabError: no such version can be, no compiler, or the compiler's own words.
+    Raises LabMisuse: no such version can be, no compiler. LabError: the compiler's own words.
     """
     parts = _VERSION.fullmatch(version)
     if parts is None or int(parts[1]) < _OLDEST:
-        raise LabError(f"driver {version} is not a version from {_OLDEST} on, such as 580.126.20")
+        raise LabMisuse(f"driver {version} is not a version from {_OLDEST} on, such as 580.126.20")
     target = cache / f"libnvidia-ml-{version}-{_digest(version, sources)}.so"
     if target.exists():
         return target

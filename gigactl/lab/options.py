@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gigactl.errors import LabError
+from gigactl.errors import LabMisuse
 
 DEFAULT_DRIVER = "580.126.20"
 MOST_HOSTS = 5000
@@ -37,7 +37,7 @@ class LabOptions:
     port: int = 2222
 
     def check(self) -> None:
-        """Raise LabError for what no lab can be."""
+        """Raise LabMisuse for what no lab can be."""
         wrong = [
             text
             for right, text in (
@@ -54,7 +54,7 @@ class LabOptions:
             if not right
         ]
         if wrong:
-            raise LabError("; ".join(wrong))
+            raise LabMisuse("; ".join(wrong))
 
 
 @dataclass(frozen=True, slots=True)

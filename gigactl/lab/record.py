@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gigactl.errors import LabError
+from gigactl.errors import LabError, LabMisuse
 from gigactl.lab.options import LabOptions
 
 MARK = "GIGACTL_REHEARSAL_OF"  # in the environment of every process of a lab: its directory
@@ -83,12 +83,17 @@ def claims(directory: Path) -> bool:
     return RECORD in names or names <= {_PARTIAL}
 
 
+def no_lab(layout: Layout) -> LabMisuse:
+    """For whoever asks where no lab is."""
+    return LabMisuse(f"{layout.dir} is no lab", hint="bring one up with `gigactl lab up --dir DIR`")
+
+
 def read(layout: Layout) -> Record:
-    """The record of a lab; LabError where the directory is none, or one that this version does not know."""
+    """The record of a lab; LabMisuse where the directory is none, LabError for one that this version does not know."""
     try:
         data = layout.record.read_bytes()
     except OSError:
-        raise LabError(f"{layout.dir} is no lab", hint="bring one up with `gigactl lab up --dir DIR`") from None
+        raise no_lab(layout) from None
     try:
         return msgspec.json.decode(data, type=Record, dec_hook=_path)
     except msgspec.MsgspecError as error:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from gigactl.errors import LabError
+from gigactl.errors import LabError, LabMisuse
 from gigactl.lab import control, record, roster
 from gigactl.lab.blueprint import Blueprint
 from gigactl.lab.control import Reply, Request
@@ -86,7 +86,7 @@ class Supervisor:
                 continue
             self._hosts = hosts
             return block
-        raise LabError(f"port {options.port} is taken on every address tried", hint="choose another with --port")
+        raise LabMisuse(f"port {options.port} is taken on every address tried", hint="choose another with --port")
 
     # --- serving
 
@@ -176,7 +176,7 @@ class Supervisor:
         found = [self._hosts.get(name) for name in names]
         unknown = [name for name, host in zip(names, found, strict=True) if host is None]
         if unknown:
-            raise LabError(f"no host of this lab is called {', '.join(unknown)}")
+            raise LabMisuse(f"no host of this lab is called {', '.join(unknown)}")
         return [host for host in found if host is not None]
 
 
@@ -191,7 +191,7 @@ def _turn(ready: Callable[[], None]) -> None:
 def _failed(error: Exception, layout: Layout) -> Reply:
     """What whoever asked is told; what nobody foresaw goes to the log too."""
     if isinstance(error, LabError):
-        return Reply(error=error.detail, hint=error.hint)
+        return Reply(error=error.detail, hint=error.hint, misuse=isinstance(error, LabMisuse))
     traceback.print_exception(error)
     return Reply(error=f"the supervisor failed: {error!r}", hint=f"its log: {layout.log}")
 
@@ -202,7 +202,7 @@ def _raise_limit(files: int) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, hard), max(files, hard)))
     except (ValueError, OSError) as error:
-        raise LabError(
+        raise LabMisuse(
             f"so many hosts need {files} open files, and only {hard} are allowed", hint="ulimit -n"
         ) from error
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from gigactl.errors import LabError
+from gigactl.errors import LabError, LabMisuse
 
 # tool: the Debian and Ubuntu package that has it
 TOOLS = {
@@ -36,41 +36,41 @@ _ONE_FILE_SYSTEM = ("/usr", "/etc", "/var", "/var/lib")
 
 
 def require_root() -> None:
-    """LabError unless this is Linux and we are root."""
+    """LabMisuse unless this is Linux and we are root."""
     if sys.platform != "linux":
-        raise LabError(f"the rehearsal fleet needs Linux, this is {sys.platform}")
+        raise LabMisuse(f"the rehearsal fleet needs Linux, this is {sys.platform}")
     if os.geteuid() != 0:
-        raise LabError("the rehearsal fleet needs root (namespaces, mounts)", hint="run it with sudo")
+        raise LabMisuse("the rehearsal fleet needs root (namespaces, mounts)", hint="run it with sudo")
 
 
 def find(tool: str) -> str:
     """The path of a tool, also where the caller's PATH has no sbin."""
     path = shutil.which(tool, path=SYSTEM_PATH)
     if path is None:
-        raise LabError(f"{tool} is missing", hint=f"apt-get install {TOOLS[tool]}")
+        raise LabMisuse(f"{tool} is missing", hint=f"apt-get install {TOOLS[tool]}")
     return path
 
 
 def check_tools(path: str = SYSTEM_PATH) -> None:
-    """LabError naming every tool that is not on the path, and the packages that have them."""
+    """LabMisuse naming every tool that is not on the path, and the packages that have them."""
     missing = [tool for tool in TOOLS if shutil.which(tool, path=path) is None]
     if missing:
         packages = " ".join(sorted({TOOLS[tool] for tool in missing}))
-        raise LabError(f"missing: {', '.join(missing)}", hint=f"apt-get install {packages}")
+        raise LabMisuse(f"missing: {', '.join(missing)}", hint=f"apt-get install {packages}")
 
 
 def check_machine() -> None:
-    """LabError for what about this machine cannot carry a lab."""
+    """LabMisuse for what about this machine cannot carry a lab."""
     require_root()
     check_tools()
     if "overlay" not in Path("/proc/filesystems").read_text(encoding="ascii"):
         subprocess.run(["/sbin/modprobe", "overlay"], capture_output=True, check=False)
     if "overlay" not in Path("/proc/filesystems").read_text(encoding="ascii"):
-        raise LabError("this kernel has no overlayfs", hint="modprobe overlay")
+        raise LabMisuse("this kernel has no overlayfs", hint="modprobe overlay")
     root = Path("/").stat().st_dev
     apart = [path for path in _ONE_FILE_SYSTEM if Path(path).stat().st_dev != root]
     if apart:
-        raise LabError(f"{', '.join(apart)} is not on the root file system, which is what the hosts are made of")
+        raise LabMisuse(f"{', '.join(apart)} is not on the root file system, which is what the hosts are made of")
 
 
 def run(command: Iterable[str]) -> str:

@@ -27,9 +27,30 @@ def test_a_fault_that_is_none_is_a_usage_error(program: Program, tmp_path: Path,
 @pytest.mark.parametrize("argv", [["status"], ["freeze"], ["fault", "gpu001", "clear"]])
 def test_no_lab_there_says_what_to_do(program: Program, tmp_path: Path, argv: list[str]) -> None:
     done = program("lab", *argv, "--dir", str(tmp_path / "lab"))
-    assert done.code == 1
+    assert done.code == 2
     assert done.err.startswith("gigactl: lab: ")
     assert "`gigactl lab " in done.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--model", "sr680a-v9"], "no model is called sr680a-v9"),
+        (["--board", "h2000"], "no board is called h2000"),
+        (["--gpus", "9"], "gpus: 9 is not 1 to 8"),
+    ],
+)
+def test_a_fleet_that_cannot_be_is_a_usage_error(program: Program, tmp_path: Path, argv: list[str], words: str) -> None:
+    done = program("lab", "up", *argv, "--dir", str(tmp_path / "lab"))
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+
+
+def test_a_lab_that_failed_is_no_usage_error(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "lab.json").write_text("{}", encoding="utf-8")
+    done = program("lab", "status", "--dir", str(tmp_path))
+    assert done.code == 5
+    assert "lab.json" in done.err
 
 
 def test_a_fleet_lives_under_the_state_directory_unless_told(program: Program) -> None:

@@ -91,6 +91,21 @@ def test_its_status_folds_hosts(lab: Lab) -> None:
     assert hosts[1]["faults"] == [{"kind": "gpu-lost", "gpu": "5"}]
 
 
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["gpu099", "gpu-lost"], "no host of this lab is called gpu099"),
+        (["gpu001", "gpu-lost", "gpu=8"], "gpu=8 is not a number from 0 to 7"),
+        (["gpu001", "gpu-lost", "gpus=1"], "did you mean gpu?"),
+    ],
+)
+def test_what_makes_no_sense_to_the_fleet_is_a_usage_error(lab: Lab, argv: list[str], words: str) -> None:
+    process = lab.start("lab", "fault", *argv, "--dir", str(lab.directory))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert words in err
+
+
 def test_a_healthy_fleet_is_healthy(lab: Lab) -> None:
     assert lab.run("health", "check").startswith("4 hosts: 4 ok · ")
     assert lab.run("-q", "health", "check") == ""

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gigactl.errors import LabError
+from gigactl.errors import LabMisuse
 from gigactl.lab import fleet
 from gigactl.lab.faults import KINDS
 from gigactl.lab.options import LabStatus
@@ -211,9 +211,9 @@ def test_several_at_a_time_and_cleared_exactly(host: Seen) -> None:
 
 def test_a_fault_that_makes_no_sense_changes_no_host(lab: LabStatus) -> None:
     names = [host.name for host in lab.hosts]
-    with pytest.raises(LabError, match="gpu=8 is not a number from 0 to 7"):
+    with pytest.raises(LabMisuse, match="gpu=8 is not a number from 0 to 7"):
         fleet.fault(lab.dir, names, "gpu-lost", {"gpu": "8"})
-    with pytest.raises(LabError, match="gpu099"):
+    with pytest.raises(LabMisuse, match="gpu099"):
         fleet.fault(lab.dir, [*names, "gpu099"], "refused", {})
     assert all(host.faults == () for host in fleet.status(lab.dir).hosts)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gigactl.errors import LabError
+from gigactl.errors import LabMisuse
 from gigactl.lab.effect import HEALTHY, Effect, Reach, Root, merge
 from gigactl.lab.faults import KINDS, Target, choose, effect
 from gigactl.lab.hardware import GpuIdentity
@@ -45,17 +45,17 @@ def test_every_kind_does_something_with_its_defaults(kind: str) -> None:
     ],
 )
 def test_what_makes_no_sense_is_said(kind: str, options: dict[str, str], words: str) -> None:
-    with pytest.raises(LabError, match=words):
+    with pytest.raises(LabMisuse, match=words):
         effect(choose(kind, options), TARGET)
 
 
 def test_a_board_without_nvlinks() -> None:
-    with pytest.raises(LabError, match="no NVLinks"):
+    with pytest.raises(LabMisuse, match="no NVLinks"):
         effect(choose("nvlink-down", {}), replace(TARGET, nvlinks=0))
 
 
 def test_memory_without_spare_rows() -> None:
-    with pytest.raises(LabError, match="no spare rows"):
+    with pytest.raises(LabMisuse, match="no spare rows"):
         effect(choose("row-remap-failed", {}), replace(TARGET, banks=0))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gigactl.errors import LabError
+from gigactl.errors import LabMisuse
 from gigactl.lab.options import Fault, LabOptions
 
 HERE = Path("/var/tmp/lab")
@@ -28,12 +28,12 @@ def test_the_defaults_are_possible() -> None:
     ],
 )
 def test_what_no_lab_can_be(options: LabOptions, words: str) -> None:
-    with pytest.raises(LabError, match=words):
+    with pytest.raises(LabMisuse, match=words):
         options.check()
 
 
 def test_everything_wrong_is_said_at_once() -> None:
-    with pytest.raises(LabError, match=r"hosts: 0 .*; gpus: 9"):
+    with pytest.raises(LabMisuse, match=r"hosts: 0 .*; gpus: 9"):
         LabOptions(HERE, hosts=0, gpus=9).check()
 
 

@@ -6,20 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from gigactl.errors import LabError
+from gigactl.errors import LabError, LabMisuse
 from gigactl.lab import tools
 
 
 def test_every_missing_tool_is_named_with_its_package(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="missing: gcc, sshd, ssh, ") as missing:
+    with pytest.raises(LabMisuse, match="missing: gcc, sshd, ssh, ") as missing:
         tools.check_tools(str(tmp_path))
     assert missing.value.hint.startswith("apt-get install ")
     assert {"gcc", "openssh-server", "e2fsprogs", "util-linux"} <= set(missing.value.hint.split())
 
 
 def test_a_tool_that_fails_says_why() -> None:
-    with pytest.raises(LabError, match="cp /nothing/there"):
+    with pytest.raises(LabError, match="cp /nothing/there") as failed:
         tools.run(["cp", "/nothing/there", "/nothing/here"])
+    assert failed.value.exit_code == 5
 
 
 def test_labhost_is_compiled_once(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gigactl.errors import LabError
+from gigactl.errors import LabError, LabMisuse
 from gigactl.lab import fleet, traces
-from gigactl.lab.record import MARK
+from gigactl.lab.record import MARK, RECORD
 
 
 def test_only_what_carries_this_directory_is_found(tmp_path: Path) -> None:
@@ -46,8 +46,16 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 
 def test_asking_where_no_lab_is(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="is no lab") as nothing:
-        fleet.status(tmp_path)
-    assert "lab up" in nothing.value.hint
-    with pytest.raises(LabError, match="no supervisor answers"):
+    for ask in (fleet.status, lambda place: fleet.fault(place, ["gpu001"], "refused", {})):
+        with pytest.raises(LabMisuse, match="is no lab") as nothing:
+            ask(tmp_path)
+        assert "lab up" in nothing.value.hint
+        assert nothing.value.exit_code == 2
+
+
+def test_asking_a_lab_whose_supervisor_is_gone(tmp_path: Path) -> None:
+    (tmp_path / RECORD).touch()
+    with pytest.raises(LabError, match="no supervisor answers") as silent:
         fleet.fault(tmp_path, ["gpu001"], "refused", {})
+    assert "lab down" in silent.value.hint
+    assert silent.value.exit_code == 5

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gigactl.errors import LabError
+from gigactl.errors import LabError, LabMisuse
 from gigactl.inventory.load import load_inventory
 from gigactl.lab import fleet, traces
 from gigactl.lab.options import LabOptions, LabStatus
@@ -48,7 +48,7 @@ def test_the_inventory_is_the_fleet(lab: LabStatus) -> None:
 
 
 def test_up_on_a_lab_that_is_up(lab: LabStatus) -> None:
-    with pytest.raises(LabError, match="a lab is up") as refused:
+    with pytest.raises(LabMisuse, match="a lab is up") as refused:
         fleet.up(LabOptions(lab.dir, hosts=1))
     assert "lab down" in refused.value.hint
     assert fleet.status(lab.dir).supervisor == lab.supervisor
@@ -74,7 +74,7 @@ def test_down_after_kill_of_everything(elsewhere: Path, cache: Path) -> None:
     for pid in traces.find(elsewhere).processes:
         os.kill(pid, signal.SIGKILL)
     assert _wait_until_only_stuck(elsewhere)
-    with pytest.raises(LabError, match="left traces"):
+    with pytest.raises(LabMisuse, match="left traces"):
         small(elsewhere, cache)
     fleet.down(elsewhere)
     assert_gone(elsewhere)
@@ -130,9 +130,9 @@ def test_a_host_whose_init_was_killed_is_off(elsewhere: Path, cache: Path) -> No
 
 
 def test_an_up_that_fails_leaves_nothing(lab: LabStatus, elsewhere: Path, tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="no board"):
+    with pytest.raises(LabMisuse, match="no board"):
         fleet.up(LabOptions(elsewhere, board="h2000"))
-    with pytest.raises(LabError, match="overlayfs"):
+    with pytest.raises(LabMisuse, match="overlayfs"):
         fleet.up(LabOptions(tmp_path / "a,b", hosts=1))
     assert not elsewhere.exists()
 
@@ -142,7 +142,7 @@ def test_no_free_port(elsewhere: Path, cache: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))
         taken.listen()
-        with pytest.raises(LabError, match="is taken"):
+        with pytest.raises(LabMisuse, match="is taken"):
             fleet.up(LabOptions(elsewhere, hosts=2, port=taken.getsockname()[1]), cache)
     assert_gone(elsewhere)
 
@@ -166,7 +166,7 @@ def test_down_after_an_up_that_was_killed(elsewhere: Path, cache: Path, seconds:
 
 def test_down_touches_no_directory_that_is_no_lab(tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
-    with pytest.raises(LabError, match="no lab"):
+    with pytest.raises(LabMisuse, match="no lab"):
         fleet.down(tmp_path)
     assert (tmp_path / "precious").exists()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gigactl.errors import LabError
+from gigactl.errors import LabError, LabMisuse
 from gigactl.lab import nvml_build, tools
 from tests.lab.nvml.lab_host import CACHE
 
@@ -62,7 +62,7 @@ def test_older_libraries_lack_what_came_later() -> None:
 
 @pytest.mark.parametrize("version", ["470.256.02", "580", "580.126.20; rm", "", "five.eighty"])
 def test_what_is_no_version_is_refused(version: str, tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="is not a version from 535 on"):
+    with pytest.raises(LabMisuse, match="is not a version from 535 on"):
         nvml_build.build(version, tmp_path)
 
 
