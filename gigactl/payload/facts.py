@@ -13,7 +13,7 @@ from gigactl.payload import mounts, pci, services, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Collection, Dict, List
+    from typing import Any, Callable, Collection, Dict, List, Set
 
     from gigactl.payload.watch import Report
 
@@ -34,6 +34,15 @@ MODULES = (
     "ib_uverbs",
     "amdgpu",
 )
+# MIDR_EL1's implementer and part, as the kernel prints them: arch/arm64/include/asm/cputype.h, names as util-linux has
+# them (sys-utils/lscpu-arm.c)
+ARM_CORES = {
+    ("0x41", "0xd0c"): "Arm Neoverse N1",
+    ("0x41", "0xd40"): "Arm Neoverse V1",
+    ("0x41", "0xd49"): "Arm Neoverse N2",
+    ("0x41", "0xd4f"): "Arm Neoverse V2 (as in NVIDIA Grace)",
+    ("0x4e", "0x010"): "NVIDIA Olympus",
+}
 _LENOVO_BRACKETS = re.compile(r"-\[([0-9A-Z]{4})[0-9A-Z]*\]-")
 
 
@@ -83,17 +92,40 @@ def meminfo(text: str) -> "Dict[str, int]":
 
 
 def cpu(root: str) -> "Dict[str, Any]":
-    """The CpuFacts: sockets and model of /proc/cpuinfo's first kilobytes where each socket shows, threads of its
-    processors."""
+    """The CpuFacts: model, sockets and threads of /proc/cpuinfo; where it names no model or socket (aarch64), the core
+    by its part number, the sockets as sysfs has them."""
     text = tree.read(root, "/proc/cpuinfo", 4 << 20)
-    model, sockets = "", set()
-    at = text.find("model name")
-    if at >= 0:
-        model = text[at : text.find("\n", at)].partition(":")[2].strip()
-    for part in text.split("physical id")[1:]:
-        sockets.add(part.partition("\n")[0].strip(" \t:"))
     threads = text.count("processor\t")
+    sockets = {part.partition("\n")[0].strip(" \t:") for part in text.split("physical id")[1:]}
+    if threads and not sockets:
+        sockets = _packages(root)
+    model = _named(text, "model name") or arm_core(_named(text, "CPU implementer"), _named(text, "CPU part"))
     return {"model": model, "sockets": len(sockets) or (1 if threads else 0), "threads": threads}
+
+
+def _named(text: str, name: str) -> str:
+    """What /proc/cpuinfo says under a name where it says so first; empty where it does not."""
+    at = text.find(name)
+    return text[at:].partition("\n")[0].partition(":")[2].strip() if at >= 0 else ""
+
+
+def arm_core(implementer: str, part: str) -> str:
+    """An Arm core by the two numbers that /proc/cpuinfo has for a name; the numbers where we know no name.
+
+    >>> arm_core("0x41", "0xd4f")
+    'Arm Neoverse V2 (as in NVIDIA Grace)'
+    """
+    if not implementer or not part:
+        return ""
+    return ARM_CORES.get((implementer, part), "Arm core, implementer %s, part %s" % (implementer, part))
+
+
+def _packages(root: str) -> "Set[str]":
+    """The physical packages of the processors in sysfs; firmware that does not tell says -1."""
+    base = "/sys/devices/system/cpu"
+    names = [name for name in tree.names(root, base) if name[:3] == "cpu" and name[3:].isdigit()]
+    packages = {tree.read(root, "%s/%s/topology/physical_package_id" % (base, name), 32) for name in names}
+    return packages - {"", "-1"}
 
 
 def dmi(root: str) -> "Dict[str, str]":

@@ -47,6 +47,18 @@ class Recorded(unittest.TestCase):
             facts.cpu(self.tree.root), {"model": "INTEL(R) XEON(R) PLATINUM 8570", "sockets": 2, "threads": 4}
         )
 
+    def test_an_arm_host_names_its_core_by_number_and_its_sockets_in_sysfs(self):
+        grace = Tree("grace")
+        self.addCleanup(grace.close)
+        seen = {"model": "Arm Neoverse V2 (as in NVIDIA Grace)", "sockets": 2, "threads": 4}
+        self.assertEqual(facts.cpu(grace.root), seen)
+        grace.drop("/sys/devices/system/cpu")
+        self.assertEqual(facts.cpu(grace.root), dict(seen, sockets=1))
+
+    def test_a_core_without_a_name_keeps_its_numbers(self):
+        self.assertEqual(facts.arm_core("0x61", "0x022"), "Arm core, implementer 0x61, part 0x022")
+        self.assertEqual(facts.arm_core("", ""), "")
+
     def test_machine_type(self):
         self.assertEqual(facts.dmi(self.tree.root)["machine_type"], "7DHE")
         self.assertEqual(facts.machine_type("LENOVO", "ThinkSystem SR650 -[7X06CTO1WW]-", ""), "7X06")
