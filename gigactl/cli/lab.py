@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from gigactl.cli.lazy import NearestGroup
 from gigactl.cli.options import command
@@ -56,7 +57,21 @@ def status(session: Session, /, directory: Folder = None) -> int:
     return rehearsing.status(session, directory)
 
 
-@command(app, "fault", takes=())
+class Breaking(TyperCommand):
+    """Its help lists every kind of fault, asked of the lab when the help is."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from gigactl.lab.faults import KINDS
+
+        rows = []
+        for name, kind in KINDS.items():
+            options = " ".join(f"{option}={default}" for option, default in kind.options.items())
+            rows.append((name, f"{kind.summary}{f' [{options}]' if options else ''}: {kind.changes}"))
+        with formatter.section("Kinds, [their options and defaults], what a host then shows"):
+            formatter.write_dl([*rows, ("clear", "every fault is taken back; the host boots")])
+
+
+@command(app, "fault", takes=(), cls=Breaking)
 def fault(
     session: Session,
     /,

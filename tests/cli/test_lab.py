@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from gigactl.lab.faults import KINDS
 from tests.cli.harness import Program
 
 
@@ -30,6 +32,16 @@ def test_no_lab_there_says_what_to_do(program: Program, tmp_path: Path, argv: li
     assert done.code == 2
     assert done.err.startswith("gigactl: lab: ")
     assert "`gigactl lab " in done.err
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_help_of_fault_has_every_kind_with_its_options(program: Program, kind: str) -> None:
+    done = program("lab", "fault", "--help")
+    assert done.code == 0
+    [row] = re.findall(rf"^  {kind}  +(.*(?:\n   +.*)*)", done.out.split("Kinds")[1], re.MULTILINE)
+    options = " ".join(f"{name}={default}" for name, default in KINDS[kind].options.items())
+    shown = f"{KINDS[kind].summary}{f' [{options}]' if options else ''}: {KINDS[kind].changes}"
+    assert " ".join(row.split()) == shown
 
 
 @pytest.mark.parametrize(

@@ -62,10 +62,11 @@ def test_help_loads_names_and_one_line_helps_only() -> None:
 
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_a_commands_help_loads_its_declaration_only(leaf: str) -> None:
-    code, modules, _, stdout = loaded(*leaf.split(), "--help")
+    code, modules, own, stdout = loaded(*leaf.split(), "--help")
     assert code == "0"
     assert stdout.startswith(f"Usage: gigactl {leaf}")
     assert modules <= NAMES_AND_HELPS
+    assert any(name.startswith("gigactl.lab") for name in own) == (leaf == "lab fault")  # its help lists the faults
 
 
 def test_arguments_are_read_without_a_validation_library() -> None:
