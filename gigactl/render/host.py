@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gigactl.inventory.expectation import Expectation
-from gigactl.inventory.ranges import fold
 from gigactl.payload.schema import Driver, Facts, Gpu, Snapshot
-from gigactl.render import readings
+from gigactl.render import all_readings, readings
+from gigactl.render.all_readings import numbers
 from gigactl.render.problems import gpu_name, not_measured
 from gigactl.render.table import Column, Row, Screen, Table, draw, painted
 from gigactl.render.text import count, listed, one_line, seconds, size
@@ -27,12 +27,13 @@ class Seen:
 
 
 def screen(seen: Seen, on: Screen, *, verbose: bool = False) -> str:
-    """Everything known of the host, blocks apart by an empty line."""
+    """The host in full, blocks apart by an empty line; `verbose` adds every reading, and all that could not be read."""
     blocks = [_head(seen, on)]
     if seen.snapshot is not None:
         gpus = seen.snapshot["gpus"]
         if gpus:
             blocks += [draw(_identity(gpus), on), draw(_state(gpus), on)]
+            blocks += [draw(all_readings.table(gpu), on) for gpu in gpus if verbose and gpu["values"]]
     blocks.append(_found(seen.look, on))
     unread = _unread(seen, verbose=verbose)
     if unread:
@@ -230,15 +231,9 @@ def _unread(seen: Seen, *, verbose: bool) -> str:
                 reasons[why].append("everything else" if name == "*" else name)
         for why, names in reasons.items():
             together[f"{why}: {listed(names)}"].append(str(gpu["index"]))
-    lines += [f"GPU {_numbers(gpus)}: {what}" for what, gpus in together.items()]
+    lines += [f"GPU {numbers(gpus)}: {what}" for what, gpus in together.items()]
     return "".join(f"  {one_line(line)}\n" for line in dict.fromkeys(lines))
 
 
 def _lacking(seen: Seen, verbose: bool) -> list[NotMeasured]:
     return [one for one in seen.look.judgement.not_measured if verbose or one.required]
-
-
-def _numbers(gpus: Iterable[str]) -> str:
-    """`0-3,7`: folded like host names, without the brackets."""
-    numbers = list(gpus)
-    return fold(numbers).strip("[]") if len(numbers) > 1 else numbers[0]

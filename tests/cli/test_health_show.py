@@ -33,6 +33,15 @@ def test_one_host_in_full(host: Program) -> None:
     assert "\x1b" not in done.out
 
 
+def test_verbose_shows_every_reading_of_every_gpu_that_has_one(host: Program) -> None:
+    done = host("health", "show", "gpu003", "-v")
+    assert_screen("show-verbose.txt", done.out)
+    assert [line for line in done.out.splitlines() if line.endswith("READINGS")] == [
+        f"GPU {index}        READINGS" for index in (0, 1, 2, 4, 5, 6, 7)
+    ]
+    assert "READINGS" not in host("health", "show", "gpu003").out
+
+
 def test_on_a_terminal_nothing_is_lost(host: Program) -> None:
     wide, narrow = host("health", "show", "gpu003").out, host("health", "show", "gpu003", tty=True, COLUMNS="120").out
     for text in ("GPU-LOST", "drain-first: reboot", "no-permission", "16502240"):
