@@ -20,7 +20,8 @@ class Expectation:
     `managed`: False for a host whose GPUs are not NVIDIA's (`not managed (AMD)`, says `unmanaged_reason`).
     `gpu_names`: what NVML may call the GPUs; `pci_ids`: `10de:2335`. `nvlinks` per GPU; `links_proved`: False for
     boards whose link counts are learned and never critical until proved on hardware. `pcie_width` in lanes,
-    `pcie_generation` 1 to 6, `nic_rate` in Gb/s. `fabric`: `nvswitch`, `nvlink5`, `nvl72` or `none`.
+    `pcie_generation` 1 to 6, `nic_rate` in Gb/s. `fabric`: `nvswitch`, `nvlink5`, `nvl72` or `none`; None
+    where it depends on a board that is not known.
     """
 
     model: str | None = None
@@ -37,7 +38,7 @@ class Expectation:
     pcie_generation: int | None = None
     nic_count: int | None = None
     nic_rate: float | None = None
-    fabric: str = "none"
+    fabric: str | None = None
     wants_fabric_manager: bool = False
     wants_imex: bool = False
     source: str = ""
@@ -111,7 +112,7 @@ def _of_boards(boards: Sequence[Board]) -> Expectation:
         links_proved=all(board.links_proved for board in boards),
         pcie_width=_agreed(boards, lambda board: board.pcie_width, None),
         pcie_generation=_agreed(boards, lambda board: board.pcie_generation, None),
-        fabric=_agreed(boards, lambda board: board.fabric, "none"),
+        fabric=_agreed(boards, lambda board: board.fabric, None),
         wants_fabric_manager=all(board.wants_fabric_manager for board in boards),
         wants_imex=all(board.wants_imex for board in boards),
         source=alone.source if alone else "",

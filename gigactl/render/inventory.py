@@ -104,17 +104,22 @@ def _expectation(expected: Expectation) -> list[tuple[str, str]]:
         ("NVLinks per GPU", _links(expected)),
         ("PCIe", pcie),
         ("NICs", f"{expected.nic_count}{rate}" if expected.nic_count else ""),
-        ("fabric", expected.fabric),
+        ("fabric", expected.fabric or _open(expected)),
         ("wants", ", ".join(name for name, wants in wanted if wants)),
         ("source", expected.source),
     ]
 
 
 def _links(expected: Expectation) -> str:
-    """Their number, and whether it was seen on hardware; nothing where it is not known."""
+    """Their number, and whether it was seen on hardware."""
     if expected.nvlinks is None:
-        return ""
+        return _open(expected)
     return f"{expected.nvlinks}{'' if expected.links_proved else ' (not proved)'}"
+
+
+def _open(expected: Expectation) -> str:
+    """What stands for a value that a board would decide; nothing where a known board leaves it to the configuration."""
+    return "depends on the board" if expected.board is None and expected.model is not None else ""
 
 
 def problems(found: Sequence[Problem], warnings: Sequence[Problem], sound: Sequence[Inventory]) -> str:

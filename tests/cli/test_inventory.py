@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from gigactl.transport.simulated import Reply, Script, SimulatedTransport
 from tests.cli.harness import Program, assert_screen
 
@@ -29,6 +31,30 @@ def test_a_host_with_where_it_was_said(program: Program) -> None:
     assert "expected:\n  model             ThinkSystem SR680a V3" in done.out
     shown = program("inventory", "show", "gpu002", "-o", "json").json["hosts"][0]
     assert (shown["address"], shown["expected"]["gpu_count"]) == ("10.20.1.2", 8)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown", "hidden"),
+    [
+        (
+            "{model: sr680a-v3}",
+            ["NVLinks per GPU   depends on the board", "fabric            depends on the board"],
+            [],
+        ),
+        ("{model: sr685a-v3}", ["fabric            depends on the board"], []),
+        ("{model: sr680a-v3, board: h200}", ["NVLinks per GPU   18", "fabric            nvswitch"], ["depends"]),
+        ("{model: sr650a-v4}", ["fabric            none"], ["fabric            depends"]),
+        ("{model: sr650a-v4, board: h200-nvl}", ["fabric            none"], ["depends", "NVLinks"]),
+        ("{gpus: 8}", ["GPUs              8"], ["fabric", "depends"]),
+    ],
+)
+def test_what_depends_on_the_board_is_not_none(
+    program: Program, tmp_path: Path, host: str, shown: list[str], hidden: list[str]
+) -> None:
+    (tmp_path / "fleet.yaml").write_text(f"version: 1\nhosts: {{a: {host}}}\n", encoding="utf-8")
+    said = program("inventory", "show", "a").out.split("expected:")[1]
+    assert [text for text in shown if text not in said] == []
+    assert [text for text in hidden if text in said] == []
 
 
 def test_names_one_per_line_or_folded(program: Program) -> None:

@@ -50,6 +50,16 @@ def test_with_no_gpu_on_the_bus_the_boards_of_the_model_agree_on_their_number() 
     assert expected.managed
 
 
+@pytest.mark.parametrize("model", ["sr680a-v3", "sr685a-v3", None])
+def test_a_fabric_that_boards_do_not_agree_on_is_not_none(model: str | None) -> None:
+    assert of(model).fabric is None
+
+
+@pytest.mark.parametrize("model", ["sr650a-v4", "sr675-v3"])
+def test_a_fabric_that_all_boards_lack_is_none(model: str) -> None:
+    assert (of(model).board, of(model).fabric) == (None, "none")
+
+
 def test_cards_are_a_configuration() -> None:
     assert of("sr675-v3").gpu_count is None
     assert of("sr675-v3", ["10de:2bb5"], gpus=8).gpu_count == 8
