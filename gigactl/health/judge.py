@@ -29,6 +29,7 @@ def judge(snapshot: Snapshot, expected: Expectation, past: Past | None, policy: 
         _unread_gpus(view, out)
     for rule in HOST_RULES:
         rule.check(rule, view, out)
+    _say_strangers(expected, out)
     _say_expired(policy, now.date(), out)
     findings, gaps = fold_gaps(fold(view, out.findings), out.gaps, _GPU_RULE_NAMES)
     return judgement(findings, merge(gaps, [gpu.ref for gpu in view.gpus]), _basis(view), out.notes)
@@ -84,6 +85,14 @@ def _basis(view: View) -> str:
     if view.snapshot["source"] == "nvidia-smi":
         return "nvidia-smi"
     return "busy" if any(gpu.busy for gpu in view.gpus) else "idle"
+
+
+def _say_strangers(expected: Expectation, out: Collect) -> None:
+    """A wrong `model:` or `board:` is the inventory's fault and no host's."""
+    if expected.strangers:
+        judged = f"judged as {expected.board}" if expected.board else "what depends on the board is not judged"
+        ids = ", ".join(expected.strangers)
+        out.note(f"the inventory expects other GPUs than those on the bus ({ids}): {judged}")
 
 
 def _say_expired(policy: Policy, today: date, out: Collect) -> None:

@@ -10,6 +10,7 @@ from gigactl.errors import Problem
 from gigactl.inventory.entry import Named
 from gigactl.inventory.layout import InventoryFile, Shared
 from gigactl.inventory.model import Host, Inventory
+from gigactl.inventory.profile import Model
 from gigactl.inventory.profiles import Profiles
 from gigactl.inventory.ranges import fold
 from gigactl.inventory.selector import ALL, FACTS_SOURCES, PROFILE_LABELS
@@ -137,3 +138,15 @@ def duplicates(document: Document, fleet: Inventory) -> Iterator[Problem]:
 
 def _line(host: Host) -> int:
     return host.origin.line if host.origin is not None else 0
+
+
+def odd_boards(fleet: Inventory, models: Mapping[str, Model]) -> Iterator[Problem]:
+    """Hosts whose board is none that their model comes with: it may be so, but one of the two is more likely wrong."""
+    odd: dict[tuple[int, str, str], list[str]] = {}
+    for host in fleet.hosts:
+        boards = models[host.model].boards if host.model is not None else ()
+        if host.model is not None and boards and host.board is not None and host.board not in boards:
+            odd.setdefault((_line(host), host.board, host.model), []).append(host.name)
+    for (line, board, model), names in odd.items():
+        what = f"{fold(names)}: `{board}` is none of the boards of `{model}`"
+        yield Problem(fleet.file, line or None, what, f"it comes with {', '.join(models[model].boards)}")

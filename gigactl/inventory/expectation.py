@@ -21,7 +21,8 @@ class Expectation:
     `gpu_names`: what NVML may call the GPUs; `pci_ids`: `10de:2335`. `nvlinks` per GPU; `links_proved`: False for
     boards whose link counts are learned and never critical until proved on hardware. `pcie_width` in lanes,
     `pcie_generation` 1 to 6, `nic_rate` in Gb/s. `fabric`: `nvswitch`, `nvlink5`, `nvl72` or `none`; None
-    where it depends on a board that is not known.
+    where it depends on a board that is not known. `strangers`: PCI ids of NVIDIA's GPUs on the bus where no board that
+    the inventory allows has any of them.
     """
 
     model: str | None = None
@@ -41,6 +42,7 @@ class Expectation:
     fabric: str | None = None
     wants_fabric_manager: bool = False
     wants_imex: bool = False
+    strangers: tuple[str, ...] = ()
     source: str = ""
 
 
@@ -52,13 +54,14 @@ def expect(inventory: Inventory, host: Host, pci_ids: Collection[str]) -> Expect
     inventory wins over the board's count.
     """
     model = _model(inventory, host.model)
-    boards = _boards(inventory, host, model, frozenset(pci_ids))
+    allowed = _allowed(inventory, host, model)
+    boards = _boards(inventory, host, allowed, frozenset(pci_ids))
     expected = _of_boards(boards) if boards else Expectation()
     if model is not None:
         title = " with ".join(filter(None, (model.title, expected.title if len(boards) == 1 else "")))
         expected = replace(expected, title=title, nic_count=model.nic_count, nic_rate=model.nic_rate)
     source = "; ".join(filter(None, (model.source if model else "", expected.source)))
-    expected = replace(expected, model=host.model, source=source)
+    expected = replace(expected, model=host.model, source=source, strangers=_strangers(allowed, frozenset(pci_ids)))
     return expected if host.gpus is None else replace(expected, gpu_count=host.gpus)
 
 
@@ -78,10 +81,21 @@ def _board(inventory: Inventory, name: str) -> Board | None:
     return inventory.boards.get(name) or shipped().boards.get(name)
 
 
-def _boards(inventory: Inventory, host: Host, model: Model | None, pci_ids: frozenset[str]) -> tuple[Board, ...]:
-    """The boards that may be in the host: one where it is known."""
+def _allowed(inventory: Inventory, host: Host, model: Model | None) -> tuple[Board, ...]:
+    """The boards that the inventory leaves open."""
     names = [host.board] if host.board is not None else model.boards if model is not None else ()
-    boards = tuple(board for name in names if (board := _board(inventory, name)) is not None)
+    return tuple(board for name in names if (board := _board(inventory, name)) is not None)
+
+
+def _strangers(allowed: Sequence[Board], pci_ids: frozenset[str]) -> tuple[str, ...]:
+    """NVIDIA's alone: a BMC brings a graphics chip too. A board without PCI ids may be anything."""
+    if not allowed or any(not board.pci_ids or pci_ids.intersection(board.pci_ids) for board in allowed):
+        return ()
+    return tuple(sorted(pci_id for pci_id in pci_ids if pci_id.startswith("10de:")))
+
+
+def _boards(inventory: Inventory, host: Host, boards: tuple[Board, ...], pci_ids: frozenset[str]) -> tuple[Board, ...]:
+    """Of the allowed boards those that may be in the host: one where it is known."""
     seen = tuple(board for board in boards if pci_ids.intersection(board.pci_ids))
     return seen or (boards if host.board is not None else _unlisted(inventory, boards, pci_ids) or boards)
 

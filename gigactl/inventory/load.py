@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gigactl.documents import did_you_mean, examine, in_order, read_bytes, salvage
 from gigactl.errors import InvalidDocument, Problem, UsageError
-from gigactl.inventory.checks import check_host_names, check_layers, duplicates
+from gigactl.inventory.checks import check_host_names, check_layers, duplicates, odd_boards
 from gigactl.inventory.entry import Named, named
 from gigactl.inventory.layout import GroupEntry, HostEntry, InventoryFile, Shared
 from gigactl.inventory.membership import memberships
@@ -53,13 +53,15 @@ def validate(path: Path) -> tuple[Problem, ...]:
 
 
 def doubts(inventory: Inventory) -> tuple[Problem, ...]:
-    """What is not wrong but will not work from here: files that SSH is told to use and that are not there."""
+    """What is not wrong but looks so: boards that a model does not come with, and files that SSH is told to use and
+    that are not here.
+    """
     missing: dict[str, Host] = {}
     for host in inventory.hosts:
         for file in (*host.ssh.identity_file, *filter(None, (host.ssh.config_file,))):
             if file not in missing and not Path(file).exists():
                 missing[file] = host
-    return tuple(
+    unreadable = (
         Problem(
             inventory.file,
             host.origin.line if host.origin else None,
@@ -68,6 +70,7 @@ def doubts(inventory: Inventory) -> tuple[Problem, ...]:
         )
         for file, host in missing.items()
     )
+    return (*odd_boards(inventory, {**shipped().models, **inventory.models}), *unreadable)
 
 
 @dataclass

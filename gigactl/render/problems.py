@@ -53,8 +53,8 @@ class Problem:
 
 
 def problems(looks: Iterable[HostLook], *, verbose: bool) -> list[Problem]:
-    """Every distinct problem, worst first, then the most hosts first. Information and what need not be measured only
-    when verbose."""
+    """Every distinct problem, worst first, then the most hosts first. Information, notes and what need not be
+    measured only when verbose."""
     found: dict[Key, Problem] = {}
     for look in looks:
         for key, gpu in _of_host(look, verbose=verbose):
@@ -119,6 +119,9 @@ def _of_host(look: HostLook, *, verbose: bool) -> Iterable[tuple[Key, str]]:
             yield Key(label, missing.rule, not_measured(missing), When.NONE, ()), gpu_name(missing.gpu)
     if look.probe is None and not judgement.findings:
         yield Key(judgement.verdict.value, "-", "; ".join(judgement.notes), When.NONE, ()), ""
+    elif verbose and look.probe is not None:
+        for note in judgement.notes:
+            yield Key(Severity.INFO.value, "-", note, When.NONE, ()), ""
 
 
 def _label(verdict: Verdict, finding: Finding) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +120,19 @@ def test_information_is_counted_and_shown_when_asked_for(program: Program) -> No
     brief, full = noted("health", "check", "-l", "gpu001"), noted("health", "check", "-l", "gpu001", "-v")
     assert brief.out.startswith("1 host: 1 ok · 0.0 s · 1 note not shown (-v)")
     assert re.search(r"info +gpu001 GPU \d +XID-45 ", full.out)
+    assert (brief.code, full.code) == (0, 0)
+
+
+def test_gpus_of_another_board_are_a_note(program: Program, tmp_path: Path) -> None:
+    text = "version: 1\nhosts: {a: {model: sr680a-v3}}\n"
+    (tmp_path / "fleet.yaml").write_text(text, encoding="utf-8")
+    other = replace(program, transport=probed({"a": snapshot("a100")}))
+    brief, full = other("health", "check"), other("health", "check", "-v")
+    assert brief.out == "1 host: 1 ok · 0.0 s · 1 note not shown (-v)\n"
+    note = "the inventory expects other GPUs than those on the bus (10de:20b2): judged as a100"
+    assert re.search(rf"^info +a +- +{re.escape(note)}", full.out, re.MULTILINE)
+    assert other("health", "check", "-o", "json").json["hosts"][0]["notes"] == [note]
+    assert note in other("health", "show", "a").out
     assert (brief.code, full.code) == (0, 0)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +59,18 @@ def _without(value: Any, path: list[int]) -> Any:
     key = sorted(value, key=str)[path[0] % len(value)] if isinstance(value, dict) else path[0] % len(value)
     value[key] = _without(value[key], path[1:])
     return value
+
+
+@pytest.mark.parametrize(
+    ("board", "judged"), [("a100", "judged as a100"), (None, "what depends on the board is not judged")]
+)
+def test_gpus_that_the_inventory_does_not_expect_are_a_note_and_no_finding(board: str | None, judged: str) -> None:
+    expected = replace(expectation("a100"), board=board, strangers=("10de:20b2",))
+    judgement = judge(snapshot("a100"), expected, None, DEFAULT_POLICY, NOW)
+    assert judgement.notes == (f"the inventory expects other GPUs than those on the bus (10de:20b2): {judged}",)
+    assert (judgement.verdict, judgement.findings) == (Verdict.OK, ())
+    whole = judge(snapshot("a100"), replace(expected, strangers=()), None, DEFAULT_POLICY, NOW)
+    assert replace(judgement, notes=()) == whole
 
 
 @settings(max_examples=150, deadline=None)

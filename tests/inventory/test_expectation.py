@@ -74,6 +74,32 @@ def test_a_board_that_the_model_does_not_list_is_named_by_its_pci_ids() -> None:
     assert of("sr680a-v3", ["10de:27b8"]).board is None
 
 
+@pytest.mark.parametrize(
+    ("model", "board", "ids", "strangers"),
+    [
+        ("sr680a-v3", None, ["10de:20b2", "102b:0536"], ("10de:20b2",)),
+        ("sr680a-v3", None, ["10de:27b8"], ("10de:27b8",)),
+        ("sr680a-v3", "h200", ["10de:2330"], ("10de:2330",)),
+        ("sr680a-v3", "h200", ["10de:2335"], ()),
+        ("sr680a-v3", None, ["10de:2335", "10de:27b8"], ()),
+        ("sr680a-v3", None, [], ()),
+        ("sr680a-v3", None, ["1002:74a1"], ()),
+        (None, "a100", ["10de:20b2"], ()),
+        (None, None, ["10de:20b2"], ()),
+    ],
+)
+def test_gpus_of_no_board_that_is_expected(
+    model: str | None, board: str | None, ids: list[str], strangers: tuple[str, ...]
+) -> None:
+    assert of(model, ids, board=board).strangers == strangers
+
+
+def test_a_board_of_unknown_pci_ids_may_be_any() -> None:
+    mine = Model("mine", boards=("odd",))
+    inventory = Inventory("f", (), {}, {"mine": mine}, {"odd": Board("odd", gpus=6)})
+    assert expect(inventory, Host("h", "h", model="mine"), ["10de:20b2"]).strangers == ()
+
+
 def test_the_inventory_wins() -> None:
     assert of("sr680a-v3", ["10de:2330"], board="h200").board == "h200"
     assert of("sr680a-v3", ["10de:2330"], gpus=6).gpu_count == 6

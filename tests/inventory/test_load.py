@@ -250,6 +250,30 @@ def test_a_missing_key_is_a_doubt_and_no_problem(tmp_path: Path) -> None:
     assert doubts(inventory) == ()
 
 
+def test_a_board_that_the_model_does_not_come_with_is_a_doubt(tmp_path: Path) -> None:
+    inventory = load(
+        tmp_path,
+        """\
+version: 1
+models: {mine: {like: sr680a-v3, boards: [a100]}}
+hosts:
+  a[1-3]: {model: sr680a-v3, board: a100}
+  b1: {model: sr680a-v3, board: h200}
+  c1: {model: mine, board: a100}
+  d1: {board: a100}
+  e1: {model: sr680a-v3}
+""",
+    )
+    [doubt] = doubts(inventory)
+    assert (doubt.line, doubt.what) == (4, "a[1-3]: `a100` is none of the boards of `sr680a-v3`")
+    assert "h100, h200" in doubt.suggestion
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "inventory").glob("*.yaml")), ids=lambda file: file.name)
+def test_the_example_fleets_fit_their_models(file: Path) -> None:
+    assert [one for one in doubts(load_inventory(file)) if "none of the boards" in one.what] == []
+
+
 def test_who_said_what(tmp_path: Path) -> None:
     inventory = load(tmp_path, """\
 version: 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +60,15 @@ def test_information_and_optional_gaps_only_when_asked_for() -> None:
     assert len(places(noted, verbose=True)) == 2
     assert "2 notes not shown (-v)" in last_line([noted], 1.0)
     assert "not shown" not in last_line([noted], 1.0, verbose=True)
+
+
+def test_notes_of_hosts_in_the_same_case_are_one_line() -> None:
+    healthy = (look(name, Verdict.OK) for name in ("a1", "a2"))
+    noted = [replace(one, judgement=replace(one.judgement, notes=("odd",))) for one in healthy]
+    assert problems(noted, verbose=False) == []
+    assert [(line.key.label, line.places, line.key.summary) for line in problems(noted, verbose=True)] == [
+        ("info", "a[1-2]", "odd")
+    ]
 
 
 def test_a_required_gap_names_reading_and_reason() -> None:
