@@ -30,7 +30,7 @@ def run(argv: Sequence[str], world: World) -> int:
 
 def _ended(argv: Sequence[str], world: World, log: Log) -> int:
     try:
-        return _dispatch(argv, world)
+        return _dispatch(argv, world, log)
     except typer.TyperException as wrong:
         return _fail(UsageError(wrong.format_message(), hint=_see(wrong)), world)
     except GigactlError as error:
@@ -44,10 +44,10 @@ def _ended(argv: Sequence[str], world: World, log: Log) -> int:
         return _bug(error, argv, world, log)
 
 
-def _dispatch(argv: Sequence[str], world: World) -> int:
+def _dispatch(argv: Sequence[str], world: World, log: Log) -> int:
     root = typer.main.get_command(build())
     assert isinstance(root, TyperGroup)
-    code = root.main(args=list(argv), prog_name="gigactl", standalone_mode=False, obj=Session(world))
+    code = root.main(args=list(argv), prog_name="gigactl", standalone_mode=False, obj=Session(world, log=log))
     return int(code or 0)
 
 

@@ -36,6 +36,9 @@ def settings(session: Session) -> Settings:
     """All of them, with their origins. Raises InvalidDocument with every problem of files and environment."""
     if "settings" not in session.memo:
         session.memo["settings"] = load_settings(session.given, session.world.environ, session.world.directory)
+        state = session.memo["settings"].value("state")
+        if session.log is not None and state is not None:
+            session.log.below(session.world.directory / Path(state).expanduser())
     found: Settings = session.memo["settings"]
     return found
 

@@ -21,7 +21,12 @@ class Log(logging.Handler):
         super().__init__(logging.WARNING)
         self.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
         self._world = world
+        self._state = world.state
         self.place: Path | None = None
+
+    def below(self, state: Path) -> None:
+        """Keep what is still to come under another state directory."""
+        self._state = state
 
     def emit(self, record: logging.LogRecord) -> None:
         """Never in the way of the work: what cannot be kept is lost."""
@@ -33,7 +38,7 @@ class Log(logging.Handler):
     def keep(self, text: str) -> Path:
         """Append; where it was put. Raises OSError."""
         if self.place is None:
-            folder = self._world.state / "log"
+            folder = self._state / "log"
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.place = folder / f"gigactl-{self._world.now():%Y%m%dT%H%M%S}-{os.getpid()}.txt"
             self.place.touch(mode=0o600)

@@ -50,13 +50,14 @@ GLOBALS = {
         Global("dry_run", ("--dry-run", "-n"), bool, "Say what would be done, on which hosts; do nothing."),
         Global("yes", ("--yes", "-y"), bool, "Do not ask."),
         Global("transport", ("--transport",), str, "Reach every host this way: ssh or local.", "NAME"),
+        Global("state", ("--state",), str, "Where logs go, and the rehearsal fleet unless told.", "DIR"),
         Global("verbose", ("--verbose", "-v"), bool, "Show information and what was not measured."),
         Global("quiet", ("--quiet", "-q"), bool, "Print nothing but results that need attention."),
         Global("no_color", ("--no-color",), bool, "No colour."),
     )
 }
 
-EVERYWHERE = ("verbose", "quiet", "no_color")
+EVERYWHERE = ("state", "verbose", "quiet", "no_color")
 """Every command understands these."""
 
 ON_HOSTS = ("inventory", "limit", "fanout", "transport")

@@ -89,7 +89,8 @@ def down(session: Session, directory: Path | None) -> int:
 
 def _folder(session: Session, directory: Path | None) -> Path:
     state = setting(session, "state")
-    return (directory or Path(state or session.world.state) / "lab").absolute()
+    below = session.world.state if state is None else session.world.directory / Path(state).expanduser()
+    return (directory or below / "lab").absolute()
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from gigactl.errors import GigactlError, InvalidDocument, SafetyRail, UsageError
 
 if TYPE_CHECKING:
+    from gigactl.cli.log import Log
     from gigactl.cli.world import World
     from gigactl.render.table import Screen
 
@@ -20,11 +21,15 @@ class ReaderGoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`given` holds the global options that were typed, by name; `memo` what is worked out of them once."""
+    """`given` holds the global options that were typed, by name; `memo` what is worked out of them once.
+
+    `log`: where this invocation's messages are kept, None where nothing is.
+    """
 
     world: World
     given: Mapping[str, Any] = field(default_factory=dict)
     memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    log: Log | None = field(default=None, repr=False, compare=False)
 
     def with_given(self, more: Mapping[str, Any]) -> Session:
         """What is typed after the command wins over what is typed before it."""

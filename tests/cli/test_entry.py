@@ -90,6 +90,16 @@ def test_a_bug_is_one_line_and_its_traceback_is_kept(program: Program) -> None:
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("argv", [["--state", "kept", "health", "check"], ["health", "check", "--state", "kept"]])
+def test_what_is_kept_goes_where_the_state_is_told_to_be(program: Program, tmp_path: Path, argv: list[str]) -> None:
+    broken = replace(program, transport=Broken())
+    done = broken(*argv, "-l", "gpu001")
+    assert f"gigactl: details are in {tmp_path}/kept/log/" in done.err
+    assert len(list((tmp_path / "kept/log").iterdir())) == 1
+    by_setting = broken("health", "check", "-l", "gpu001", GIGACTL_STATE=str(tmp_path / "set"))
+    assert f"gigactl: details are in {tmp_path}/set/log/" in by_setting.err
+
+
 def test_a_world_that_cannot_keep_it_shows_it(program: Program, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("", encoding="utf-8")

@@ -67,3 +67,8 @@ def test_a_lab_that_failed_is_no_usage_error(program: Program, tmp_path: Path) -
 
 def test_a_fleet_lives_under_the_state_directory_unless_told(program: Program) -> None:
     assert ".local/state/gigactl/lab" in program("lab", "status").err
+    assert f"{program.directory}/kept/lab is no lab" in program("lab", "status", "--state", "kept").err
+    assert (
+        f"{program.directory}/dir is no lab"
+        in program("lab", "status", "--state", "kept", "--dir", str(program.directory / "dir")).err
+    )
