@@ -1,4 +1,5 @@
-"""Starting the event loop, and what Ctrl-C does in it: the first keeps what arrived, the second ends at once."""
+"""Starting the event loop; what Ctrl-C does in it: the first keeps what arrived, the second ends at once; and how data
+is written while it runs."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine
+from types import FrameType
 from typing import Any, TypeVar
 
 from gigactl.cli import exits
@@ -21,6 +23,7 @@ class Interrupt:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.number: int | None = None
+        self._caught = 0
         self._say = say
         self._stops: list[Callable[[str], None]] = []
 
@@ -30,10 +33,16 @@ class Interrupt:
         if self.number is not None:
             stop(self._reason)
 
-    def came(self, number: int) -> None:
-        """The first signal stops the work; a second one ends the process, whatever it waits for."""
-        if self.number is not None:
+    def caught(self, number: int, frame: FrameType | None) -> None:
+        """Called between two instructions, not by the loop: a second signal ends the process, whatever it waits for."""
+        self._caught += 1
+        if self._caught > 1:
             os._exit(exits.of_signal(number))
+
+    def came(self, number: int) -> None:
+        """Called by the loop: the first signal stops the work."""
+        if self.number is not None:
+            return
         self.number = number
         self._say(f"gigactl: {self._reason}: keeping what arrived; once more ends at once")
         for stop in self._stops:
@@ -57,6 +66,8 @@ def run(session: Session, work: Callable[[Interrupt], Coroutine[Any, Any, T]]) -
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, interrupt.came, number)
+            # over the loop's, which does nothing and is not called while the loop itself waits for a reader
+            signal.signal(number, interrupt.caught)
         try:
             return await work(interrupt)
         finally:
@@ -64,3 +75,11 @@ def run(session: Session, work: Callable[[Interrupt], Coroutine[Any, Any, T]]) -
                 loop.remove_signal_handler(number)
 
     return asyncio.run(main())
+
+
+async def write(session: Session, text: str) -> None:
+    """Data, to stdout, from a thread of its own: a reader that takes its time costs no host its time, and no signal.
+
+    One text at a time, each awaited: the engine's window bounds what waits behind it. Raises ReaderGoneError.
+    """
+    await asyncio.to_thread(session.write, text)

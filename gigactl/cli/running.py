@@ -88,41 +88,41 @@ class _Run:
             return session.world.clock() - began
 
         if self.output == "jsonl":
-            session.write(view.first_line(__version__))
+            await loop.write(session, view.first_line(__version__))
         async with reach.engine(session).run(hosts, Shell(argv, become=who), limits) as arrivals:
             interrupt.stops(arrivals.stop)
             streaming = self.output == "jsonl"
             async with live(session, lambda width: self._progress(took(), width), streaming=streaming):
                 await self._collect(arrivals)
-        self._show(took())
+        await self._show(took())
         return exits.first([*interrupt.codes, *(exits.of_host(one.status) for one in self.said.values())])
 
     async def _collect(self, arrivals: Arrivals[ShellReply]) -> None:
         replies: dict[str, ShellReply] = {}
         async for arrival in arrivals:
             if isinstance(arrival, Ended):
-                self._take(_said(arrival, replies.pop(arrival.host, None)))
+                await self._take(_said(arrival, replies.pop(arrival.host, None)))
             else:
                 replies[arrival.host] = arrival.value
 
-    def _take(self, one: Said) -> None:
+    async def _take(self, one: Said) -> None:
         """JSON Lines go out at once and only how it ended is kept; the other views need everything."""
         if self.output == "jsonl":
-            self.session.write(view.host_line(one))
+            await loop.write(self.session, view.host_line(one))
             one = replace(one, stdout=b"", stderr=b"")
         stdout = self.texts.setdefault(one.stdout, one.stdout)
         stderr = self.texts.setdefault(one.stderr, one.stderr)
         self.said[one.host] = replace(one, stdout=stdout, stderr=stderr)
 
-    def _show(self, took: float) -> None:
+    async def _show(self, took: float) -> None:
         session = self.session
         said = [self.said[name] for name in self.fleet.names if name in self.said]
         if self.output == "json":
-            session.write(view.document(said))
+            await loop.write(session, view.document(said))
         elif self.output == "jsonl":
-            session.write(view.summary_line(said, took))
+            await loop.write(session, view.summary_line(said, took))
         else:
-            session.write(view.output(said, session.screen()))
+            await loop.write(session, view.output(said, session.screen()))
             session.tell(view.errors(said, session.screen(session.world.stderr)))
         for problem in view.problems(said) if self.output == "table" else ():
             session.tell(f"gigactl: {problem}\n")

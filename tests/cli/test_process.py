@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,17 +68,49 @@ def test_a_signal_keeps_what_arrived(environment: Mapping[str, str], number: int
     assert "keeping what arrived" in err
 
 
-def test_a_second_signal_ends_at_once(environment: Mapping[str, str]) -> None:
-    """Even when a host's end is waited for: here the program itself is kept busy by a full pipe nobody reads."""
-    process = started((*RUN, "-o", "jsonl", "--", "sleep 60"), environment)
-    assert "version" in wait_for_line(process)
-    began = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert time.monotonic() - began < 10
+MUCH = "head -c 100000 /dev/zero | tr '\\0' x"
+"""More than a pipe holds (64 KiB on Linux), from each host."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("output", ["jsonl", "table"])
+def test_a_second_signal_ends_at_once(environment: Mapping[str, str], number: int, output: str) -> None:
+    """Even while the program waits for somebody to read: the pipe is full, and nobody does."""
+    process = started((*RUN, "-o", output, "--", MUCH), environment)
+    wait_until_full(process)
+    process.send_signal(number)
+    time.sleep(0.2)
+    process.send_signal(number)
+    assert process.wait(timeout=10) == 128 + number
+    process.communicate()
+
+
+def wait_until_full(process: subprocess.Popen[str]) -> None:
+    """Until the program has written to stdout what goes in without a reader."""
+    assert process.stdout is not None
+    ends = time.monotonic() + 20
+    size = fcntl.fcntl(process.stdout, fcntl.F_GETPIPE_SZ)
+    while int.from_bytes(fcntl.ioctl(process.stdout, termios.FIONREAD, b"\0" * 4), sys.byteorder) < size - 8192:
+        assert time.monotonic() < ends, "the pipe was never filled"
+        time.sleep(0.05)
+
+
+def test_a_slow_reader_costs_no_host_its_time(environment: Mapping[str, str]) -> None:
+    """Nothing is read for longer than a host may take."""
+    argv = ("exec", "-l", "@all", "-y", "-f", "12", "--timeout", "3", "-o", "jsonl", "--", f"sleep 0.5; {MUCH}")
+    process = started(argv, {**environment, "GIGACTL_INVENTORY": twelve(environment)})
+    wait_until_full(process)
+    time.sleep(4)
+    out, err = process.communicate(timeout=30)
+    assert '"hosts": 12, "ok": 12' in out.splitlines()[-1]
+    assert process.returncode == 0, err
+
+
+def twelve(environment: Mapping[str, str]) -> str:
+    """An inventory of twelve hosts that are all this one."""
+    file = Path(environment["GIGACTL_INVENTORY"]).with_name("twelve.yaml")
+    file.write_text(HOSTS.replace("[1-3]", "[1-12]"), encoding="utf-8")
+    return str(file)
 
 
 def test_a_reader_that_goes_away_is_no_error(environment: Mapping[str, str]) -> None:
@@ -105,9 +139,6 @@ class Console:
     def __init__(self, argv: tuple[str, ...], environment: Mapping[str, str]) -> None:
         self.ours, theirs = pty.openpty()
         size = (100).to_bytes(2, sys.byteorder)
-        import fcntl
-        import termios
-
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, (40).to_bytes(2, sys.byteorder) + size + b"\0" * 4)
         self.process = subprocess.Popen([*GIGACTL, *argv], env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from gigactl import __version__
+from gigactl.cli import loop
 from gigactl.cli.session import Session
 from gigactl.render import health, health_json
 from gigactl.sweep.look import HostLook
@@ -22,9 +23,9 @@ class View(Protocol):
     @property
     def streaming(self) -> bool: ...
 
-    def begins(self, at: datetime) -> None: ...
-    def host(self, look: HostLook) -> None: ...
-    def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None: ...
+    async def begins(self, at: datetime) -> None: ...
+    async def host(self, look: HostLook) -> None: ...
+    async def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None: ...
 
 
 class NoView:
@@ -32,13 +33,13 @@ class NoView:
 
     streaming = False
 
-    def begins(self, at: datetime) -> None:
+    async def begins(self, at: datetime) -> None:
         """Not shown."""
 
-    def host(self, look: HostLook) -> None:
+    async def host(self, look: HostLook) -> None:
         """Not shown."""
 
-    def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None:
+    async def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None:
         """Not shown."""
 
 
@@ -49,16 +50,16 @@ class TableView:
     session: Session
     streaming: ClassVar[bool] = False
 
-    def begins(self, at: datetime) -> None:
+    async def begins(self, at: datetime) -> None:
         """Nothing to say yet."""
 
-    def host(self, look: HostLook) -> None:
+    async def host(self, look: HostLook) -> None:
         """The progress line counts it."""
 
-    def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None:
+    async def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None:
         if self.session.quiet and health.quiet(after):
             return
-        self.session.write(health.screen(after, took, self.session.screen(), verbose=self.session.verbose))
+        await loop.write(self.session, health.screen(after, took, self.session.screen(), verbose=self.session.verbose))
 
 
 @dataclass(slots=True)
@@ -69,15 +70,15 @@ class JsonView:
     streaming: ClassVar[bool] = False
     at: datetime | None = None
 
-    def begins(self, at: datetime) -> None:
+    async def begins(self, at: datetime) -> None:
         self.at = at
 
-    def host(self, look: HostLook) -> None:
+    async def host(self, look: HostLook) -> None:
         """It will be in the document."""
 
-    def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None:
+    async def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None:
         assert self.at is not None
-        self.session.write(health_json.document(after, self.at, took))
+        await loop.write(self.session, health_json.document(after, self.at, took))
 
 
 @dataclass(slots=True)
@@ -87,14 +88,14 @@ class LinesView:
     session: Session
     streaming: ClassVar[bool] = True
 
-    def begins(self, at: datetime) -> None:
-        self.session.write(health_json.first_line(at, __version__))
+    async def begins(self, at: datetime) -> None:
+        await loop.write(self.session, health_json.first_line(at, __version__))
 
-    def host(self, look: HostLook) -> None:
-        self.session.write(health_json.host_line(look))
+    async def host(self, look: HostLook) -> None:
+        await loop.write(self.session, health_json.host_line(look))
 
-    def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None:
-        self.session.write(health_json.fleet_lines(before, after) + health_json.last_line(after, took))
+    async def ends(self, before: Sequence[HostLook], after: Sequence[HostLook], took: float) -> None:
+        await loop.write(self.session, health_json.fleet_lines(before, after) + health_json.last_line(after, took))
 
 
 VIEWS = {"table": TableView, "json": JsonView, "jsonl": LinesView}

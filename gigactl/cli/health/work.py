@@ -109,7 +109,7 @@ class _Look:
         session = self.session
         began = session.world.clock()
         standards = Standards(self._expecting, self.policy, session.world.now)
-        view.begins(self.at)
+        await view.begins(self.at)
         engine = reach.engine(session)
         async with sweep(self.fleet.hosts, engine, self.probe, self.limits, standards, keep) as looks:
             interrupt.stops(looks.stop)
@@ -117,11 +117,11 @@ class _Look:
             async with live(session, progress, streaming=view.streaming):
                 async for look in looks:
                     self.seen[look.host] = look
-                    view.host(look)
+                    await view.host(look)
             more = looks.compared()
         before = self.in_order()
         self.seen = {look.host: with_findings(look, more.get(look.host, ())) for look in before}
-        view.ends(before, self.in_order(), session.world.clock() - began)
+        await view.ends(before, self.in_order(), session.world.clock() - began)
         return interrupt.codes
 
     def _expecting(self, host: Host, pci_ids: Collection[str]) -> Expectation:
