@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gigactl.errors import HostError
+from gigactl.errors import HostError, ReplyInvalid
 from gigactl.fanout.base import Arrivals, Engine, Limits
 from gigactl.health.absent import absent
 from gigactl.health.compare import compare
@@ -19,6 +20,8 @@ from gigactl.inventory.model import Host
 from gigactl.payload.schema import Snapshot
 from gigactl.results import Finding, Judgement, Status, Verdict
 from gigactl.transport.dialogue import Dialogue, Ended
+
+log = logging.getLogger(__name__)
 
 Expecting = Callable[[Host, Collection[str]], Expectation]
 """What a host should have, from its name in the inventory and the PCI ids (`10de:2335`) found on it."""
@@ -70,6 +73,7 @@ class Looks:
     _standards: Standards
     _on_snapshot: OnSnapshot | None
     _judged: dict[str, tuple[Judgement, ProbeCost]] = field(default_factory=dict)
+    _beyond: dict[str, HostError] = field(default_factory=dict)
     _features: list[Features] = field(default_factory=list)
 
     def stop(self, reason: str) -> None:
@@ -81,11 +85,19 @@ class Looks:
             if isinstance(arrival, Ended):
                 yield self._ended(arrival)
             else:
-                self._judged[arrival.host] = self._judge(self._hosts[arrival.host], arrival.value)
+                self._look_at(self._hosts[arrival.host], arrival.value)
 
     def compared(self) -> Mapping[str, tuple[Finding, ...]]:
         """What only the comparison with the other hosts shows, by host."""
         return compare(self._features, self._standards.policy, self._standards.now())
+
+    def _look_at(self, host: Host, snapshot: Snapshot) -> None:
+        """Judge it. What a host sends is its own: if the rules trip over it, that host is unknown and no other."""
+        try:
+            self._judged[host.name] = self._judge(host, snapshot)
+        except Exception as error:
+            log.exception("%s: the snapshot could not be judged", host.name)
+            self._beyond[host.name] = ReplyInvalid(f"it could not be judged: {type(error).__name__}: {error}")
 
     def _judge(self, host: Host, snapshot: Snapshot) -> tuple[Judgement, ProbeCost]:
         expected = self._standards.expecting(host, pci_ids(snapshot))
@@ -100,6 +112,9 @@ class Looks:
 
     def _ended(self, ended: Ended) -> HostLook:
         judged, cost = self._judged.pop(ended.host, (None, None))
+        beyond = self._beyond.pop(ended.host, None)
+        if beyond is not None:
+            ended = replace(ended, status=Status.UNKNOWN, failure=beyond)
         return HostLook(
             ended.host,
             absent(ended) if judged is None else judged,

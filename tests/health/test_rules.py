@@ -663,3 +663,22 @@ def test_the_worst_finding_stands_first_and_speaks_for_the_host() -> None:
     assert ids(judgement) == ["GPU-ROW-REMAP-FAILED", "DISK-FULL", "GPU-ROW-REMAP-PENDING"]
     assert judgement.when is When.DRAIN_FIRST
     assert judgement.remedy == (Remedy.RESET_GPU, Remedy.INSPECT, Remedy.RMA)
+
+
+@pytest.mark.parametrize(
+    ("usec", "at", "words"),
+    [
+        (1 << 70, NOW.isoformat(), "last at a time that makes no sense"),
+        (60_000_000, "0001-01-01T00:00:00Z", "last at 60 s after boot"),
+        (60_000_000, "9999-12-31T23:59:59Z", "last at "),
+    ],
+)
+def test_a_clock_out_of_all_bounds_costs_nothing_but_the_time(usec: int, at: str, words: str) -> None:
+    look = snapshot()
+    facts(look)["at"] = at
+    facts(look)["uptime_s"] = 86_400.0
+    look["kernel"] = kernel(xid(79, usec=usec))
+    (found,) = said(look).findings
+    assert found.id == "XID-79"
+    assert found.evidence is not None
+    assert found.evidence.source.startswith(words)

@@ -7,6 +7,8 @@ import pickle
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+import pytest
+
 from gigactl.errors import AuthenticationFailed
 from gigactl.fanout.asyncio_engine import AsyncioEngine
 from gigactl.fanout.base import Limits
@@ -99,6 +101,29 @@ def test_a_reply_cut_short_still_counts() -> None:
     seen, _ = looked(transport)
     assert all(one.probe is not None and not one.probe.complete for one in seen)
     assert {one.judgement.verdict for one in seen} <= {Verdict.UNKNOWN, Verdict.CRITICAL, Verdict.WARNING}
+
+
+def test_a_host_that_cannot_be_judged_is_unknown_and_the_sweep_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    def expecting_none_of_one(host: Host, found: Collection[str]) -> Expectation:
+        if host.name == "gpu003":
+            raise OverflowError("what this host says is out of all bounds")
+        return expectation("h200")
+
+    async def run() -> dict[str, HostLook]:
+        transport = probed(dict.fromkeys(NAMES, snapshot()))
+        standards = Standards(expecting_none_of_one, DEFAULT_POLICY, lambda: NOW)
+        engine = AsyncioEngine(lambda host: transport)
+        async with sweep(HOSTS, engine, Probe(), Limits(window=2), standards) as looks:
+            return {one.host: one async for one in looks}
+
+    seen = asyncio.run(run())
+    assert sorted(seen) == NAMES
+    odd = seen.pop("gpu003")
+    assert {one.judgement.verdict for one in seen.values()} == {Verdict.OK}
+    assert (odd.judgement.verdict, odd.status) == (Verdict.UNKNOWN, Status.UNKNOWN)
+    assert [one.id for one in odd.judgement.findings] == ["PROBE-INVALID"]
+    assert "OverflowError" in str(odd.failure)
+    assert "gpu003: the snapshot could not be judged" in caplog.text
 
 
 def test_pci_ids_of_a_host_without_facts_are_none() -> None:

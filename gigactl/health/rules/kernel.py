@@ -47,16 +47,21 @@ def _last(view: View, episode: Episode) -> str:
 
 
 def _time(view: View, event: KernelEvent) -> str:
-    """The host's clock when the line was written; seconds since boot where the host's clock is not known."""
+    """The host's clock when the line was written; seconds since boot where the host's clock is not known or makes no
+    sense (a host may say anything)."""
     facts = view.facts
-    after = timedelta(microseconds=event["usec"])
+    try:
+        after = timedelta(microseconds=event["usec"])
+    except OverflowError:
+        return "a time that makes no sense"
     try:
         now = datetime.fromisoformat(facts["at"]) if facts else None
-    except ValueError:
-        now = None
-    if facts is None or now is None:
-        return f"{after.total_seconds():.0f} s after boot"
-    return (now - timedelta(seconds=facts["uptime_s"]) + after).isoformat(timespec="seconds").replace("+00:00", "Z")
+        if facts is not None and now is not None:
+            written = now - timedelta(seconds=facts["uptime_s"]) + after
+            return written.isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        pass
+    return f"{after.total_seconds():.0f} s after boot"
 
 
 RULES = (Rule("kernel-log", ("XID-*", "SXID-*"), (_LOG,), True, kernel_log),)
