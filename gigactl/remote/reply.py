@@ -22,6 +22,7 @@ from gigactl.payload.schema import (
 
 LIMIT_BYTES = 4 << 20  # a snapshot of 8 GPUs is 60 KB; a kernel log full of Xids is the rest
 LIMIT_NOISE = 200  # lines a login shell may print before ours
+LIMIT_NOISE_LINE = 64 << 10  # bytes of one of them; the longest of our first lines has 200
 LIMIT_GPUS = 64
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]+")
 
@@ -51,7 +52,8 @@ class Assembly:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._pieces: list[bytes] = []  # of the line that is not over; joined once, however small they come
+        self._rest = 0
         self._bytes = 0
         self._noise = 0
         self._hello: Hello | None = None
@@ -78,9 +80,17 @@ class Assembly:
         self._bytes += len(chunk)
         if self._bytes > LIMIT_BYTES:
             raise ReplyInvalid(f"more than {LIMIT_BYTES} bytes")
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            line = b"".join((*self._pieces, end))
+            self._pieces.clear()
+            self._rest = 0
             self._take(line)
+        if rest:
+            self._pieces.append(rest)
+            self._rest += len(rest)
+        if self._hello is None and self._rest > LIMIT_NOISE_LINE:
+            raise ReplyInvalid(f"more than {LIMIT_NOISE_LINE} bytes in one line before our first")
 
     def _take(self, line: bytes) -> None:
         quick = _QUICK.match(line)
