@@ -13,6 +13,7 @@ import signal
 import struct
 
 from gigactl.payload import spawn
+from gigactl.payload.protocol import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _CELL = struct.Struct("<qd")  # how many steps were begun, seconds the current one may take
 _NAME = 128
 _HEAD = struct.Struct("<I")
-_MESSAGE_LIMIT = 8 << 20
+MESSAGE_LIMIT = 8 << 20
 
 
 class Child:
@@ -54,7 +55,7 @@ class Child:
             work(self._begin, lambda kind, value: _send(outlet, (kind, value)))
             _send(outlet, ("over", None))
         except Exception as error:
-            _send(outlet, ("error", "%s: %s" % (type(error).__name__, error)))
+            _send(outlet, ("error", printable("%s: %s" % (type(error).__name__, error))))
         finally:
             os._exit(0)
 
@@ -70,7 +71,8 @@ class Child:
         return count, seconds, self._cell[_CELL.size :].rstrip(b"\0").decode("utf-8", "replace")
 
     def messages(self) -> "Tuple[List[Any], bool]":
-        """What came since the last call, and whether the pipe is at its end."""
+        """What came since the last call, and whether the pipe is at its end. What is no message of ours is an `error`:
+        a library that writes where it should not may have written into the child's memory."""
         parts, ended = [self._pending], False
         while True:
             try:
@@ -84,12 +86,13 @@ class Child:
         data, at, found = b"".join(parts), 0, []
         while len(data) - at >= _HEAD.size:
             size = _HEAD.unpack_from(data, at)[0]
-            if size > _MESSAGE_LIMIT:
-                raise ValueError("a reader's message of %d bytes" % size)
+            if size > MESSAGE_LIMIT:
+                found.append(("error", "a message of %d bytes" % size))
+                return found, ended
             if len(data) - at - _HEAD.size < size:
                 break
             at += _HEAD.size
-            found.append(marshal.loads(data[at : at + size]))
+            found.append(_loaded(data[at : at + size]))
             at += size
         self._pending = data[at:]
         return found, ended
@@ -161,8 +164,18 @@ def _only(outlet: int, keep: "Collection[int]") -> None:
     os.closerange(low, 256)
 
 
+def _loaded(data: bytes) -> "Any":
+    try:
+        kind, value = marshal.loads(data)
+    except (EOFError, ValueError, TypeError):
+        return "error", "a message that cannot be read"
+    return kind, value
+
+
 def _send(outlet: int, message: "Any") -> None:
     data = marshal.dumps(message)
+    if len(data) > MESSAGE_LIMIT:
+        raise ValueError("more than can be told: %d bytes" % len(data))
     data = _HEAD.pack(len(data)) + data
     while data:
         try:

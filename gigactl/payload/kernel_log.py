@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 
-from gigactl.payload import kernel_lines, spawn, tree
+from gigactl.payload import kernel_lines, protocol, spawn, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # before 236
 JOURNAL = ("journalctl", "-k", "-b", "-r", "-q", "--no-pager", "-o", "export")
 FIELDS = "--output-fields=MESSAGE,SYSLOG_FACILITY,_SOURCE_MONOTONIC_TIMESTAMP"
+KEPT = 1000  # events told: an application that fails can write an Xid per thread, and what counts is kind, code and GPU
+KEPT_BYTES = protocol.LINE_LIMIT // 2  # of all events as JSON; the rest of the line is short
+CURES = ("gpu-reset", "driver-load", "gpu-address")  # they decide what of the rest still counts
 BOOT_BEGINS = 1000000  # microseconds: the kernel's first line stands at 0, the journal may miss the very first
 
 
@@ -70,6 +73,11 @@ def _told(boot_id: str, after: int, near: "Found", deep: "Found") -> "Dict[str, 
     seen = [name for name, found in (("kmsg", near), ("journal", deep)) if found.first >= 0]
     gap = "" if near.whole or deep.whole else _gap(near, deep)
     unread = "" if seen else _unread(near, deep)
+    events = deep.events + near.events
+    kept = fewer(events)
+    if len(kept) < len(events):
+        dropped = "%d of %d events are left out, the first of each kind is not" % (len(events) - len(kept), len(events))
+        gap = gap + ", " + dropped if gap else dropped
     return {
         "type": "kernel",
         "source": "+".join(seen) or "none",
@@ -77,8 +85,25 @@ def _told(boot_id: str, after: int, near: "Found", deep: "Found") -> "Dict[str, 
         "gap_reason": "" if unread else gap,
         "unread": unread,
         "cursor": {"boot_id": boot_id, "usec": max(near.last, deep.last, after, 0)},
-        "events": deep.events + near.events,
+        "events": kept,
     }
+
+
+def fewer(events: "List[Dict[str, Any]]") -> "List[Dict[str, Any]]":
+    """The events that one line can carry, in their order: the first of each kind, code and GPU, then what cures, then
+    the newest."""
+    firsts: "Dict[Any, int]" = {}
+    for at, event in enumerate(events):
+        firsts.setdefault((event["kind"], event["code"], event["pci"]), at)
+    newest = range(len(events) - 1, -1, -1)
+    cures = [at for at in newest if events[at]["kind"] in CURES]
+    kept, room = [], KEPT_BYTES
+    for at in list(dict.fromkeys([*firsts.values(), *cures, *newest]))[:KEPT]:
+        room -= len(protocol.encode(events[at]))
+        if room < 0:
+            break
+        kept.append(at)
+    return [events[at] for at in sorted(kept)]
 
 
 def from_kmsg(path: str, after: int, limit: int) -> "Found":
@@ -163,7 +188,8 @@ def from_journal(argv: "Sequence[str]", after: int, before: int, limit: int, sec
     """Kernel lines of this boot after `after` and before `before` (-1: no end) from the journal, oldest first."""
 
     def not_yet(chunk: bytes) -> bool:
-        at = chunk.rfind(b"_MONOTONIC_TIMESTAMP=")
+        # a stamp that a chunk's end cut in two reads too small
+        at = chunk.rfind(b"_MONOTONIC_TIMESTAMP=", 0, chunk.rfind(b"\n") + 1)
         return at < 0 or _integer(chunk[at + 21 :].split(b"\n", 1)[0], after + 1) > after
 
     try:

@@ -111,9 +111,25 @@ class FactsPlan(Plan):
 
     def _no_kernel(self, why: str) -> None:
         self.kernel_told = True
-        cursor = self._request["kernel_cursor"] or {"boot_id": "", "usec": 0}
-        self._emit({"type": "kernel", "source": "none", "gap": False, "gap_reason": "", "unread": why,
-                    "cursor": {"boot_id": cursor["boot_id"], "usec": cursor["usec"]}, "events": []})  # fmt: skip
+        self._emit(_unread_kernel(why, self._request["kernel_cursor"]))
+
+
+def emptied(line: "Dict[str, Any]", why: str, cursor: "Optional[Dict[str, Any]]") -> "Dict[str, Any]":
+    """A line of the same type that says why its contents are not told. `cursor`: the request's, so that the next look
+    at the kernel log begins where this one did."""
+    if line["type"] == "kernel":
+        return _unread_kernel(why, cursor)
+    if line["type"] == "facts":
+        return dict(facts.empty(), unread={name: why for name, _ in facts.SECTIONS})
+    if line["type"] == "gpu":
+        return dict(line, values={}, processes=[], unread={"*": why})
+    return line
+
+
+def _unread_kernel(why: str, cursor: "Optional[Dict[str, Any]]") -> "Dict[str, Any]":
+    kept = {"boot_id": "", "usec": 0} if cursor is None else {name: cursor[name] for name in ("boot_id", "usec")}
+    return {"type": "kernel", "source": "none", "gap": False, "gap_reason": "", "unread": why, "cursor": kept,
+            "events": []}  # fmt: skip
 
 
 def module_versions(root: str) -> "Dict[str, str]":

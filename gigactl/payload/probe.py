@@ -11,7 +11,7 @@ import sys
 import time
 
 from gigactl.payload import child, protocol
-from gigactl.payload.plans import FactsPlan, NvmlPlan
+from gigactl.payload.plans import FactsPlan, NvmlPlan, emptied
 from gigactl.payload.reader_lock import ReaderLock
 from gigactl.payload.watch import Watch
 
@@ -72,6 +72,7 @@ class Probe:
         self._write = write
         self._listening = _listening if listening is None else listening
         self._lock = ReaderLock() if lock is None else lock
+        self._cursor = request["kernel_cursor"]
         self._facts = FactsPlan(root, request, self._emit)
         self._nvml = NvmlPlan(
             request, self._lock, self._emit, self._facts.pci_addresses, self._left, read or _read_nvml
@@ -124,7 +125,11 @@ class Probe:
             raise CutError()
 
     def _emit(self, line: "Dict[str, Any]") -> None:
-        self._write(protocol.encode(line))
+        try:
+            data = protocol.encode(line)
+        except (ValueError, TypeError) as error:  # one line that cannot be told must not cost the others
+            data = protocol.encode(emptied(line, "not-read: %s" % protocol.printable(str(error)), self._cursor))
+        self._write(data)
 
 
 def _read_nvml(

@@ -7,6 +7,7 @@ import signal
 import time
 
 from gigactl.payload import child as children
+from gigactl.payload.protocol import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,9 +131,15 @@ class Watch:
                 self._finish()
                 return False
             if kind == "error":
-                self._retire(child, "failed: " + value)
+                self._retire(child, "failed: %s" % value)
                 return False
-            self._plan.heard(kind, value)
+            try:
+                self._plan.heard(kind, value)
+            except OSError:  # of our own output: nobody reads it any more
+                raise
+            except Exception as error:  # whatever one child says, the rest of the probe is still to be told
+                self._retire(child, "failed: %s" % printable("%s: %s" % (type(error).__name__, error)))
+                return False
         return ended
 
     def _overdue(self, child: "children.Child") -> bool:
@@ -166,6 +173,8 @@ class Watch:
     def _retire(self, child: "children.Child", why: str) -> None:
         _, _, step = child.progress()
         self._drop()
+        if not child.reaped():
+            self._kill(child.pid)
         if not self._plan.interrupted(step, why):
             self._finish()
 

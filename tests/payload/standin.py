@@ -99,6 +99,32 @@ def handle_hangs(begin, report, closed, seconds, init_seconds):
             report("closed", index)
 
 
+def says(values):
+    """Three GPUs, of which the second has these values only."""
+
+    def read(begin, report, closed, seconds, init_seconds):
+        begin("init", 5.0)
+        inited(report)
+        for index in range(3):
+            if index in closed:
+                continue
+            if index == 1:
+                begin("1 handle", 5.0)
+                gpu(report, 1)
+                report("readings", values)
+                begin("1 remap.pending", seconds)
+                report("closed", 1)
+                time.sleep(0.3)  # the next one only once this was heard
+            else:
+                one(begin, report, index, seconds, None)
+
+    return read
+
+
+def readings(**values):
+    return {"index": 1, "values": values, "unread": {}, "processes": []}
+
+
 def slow(begin, report, closed, seconds, init_seconds):
     time.sleep(0.7)
     each(begin, report, closed, seconds)
@@ -121,6 +147,9 @@ READERS = {
     "spins": struck((1,), spin),
     "unkillable": struck((1,), hang),
     "lost": lost,
+    "endless": says(readings(x="y" * (1 << 20))),
+    "not-a-number": says(readings(x=float("nan"))),
+    "shapeless": says({"index": 1}),
     "init-hangs": init_hangs,
     "handle-hangs": handle_hangs,
     "not-loaded": refused(9),

@@ -2,7 +2,7 @@
 
 import unittest
 
-from gigactl.payload import kernel_log
+from gigactl.payload import kernel_log, protocol
 from tests.payload.trees import Tree
 
 BOOT = "5b1f0d0e-7c1b-4f6e-9a53-0c1d2e3f4a5b"
@@ -155,6 +155,25 @@ class Log(unittest.TestCase):
     def test_torn_records_are_skipped(self):
         self.tree.put("/dev/kmsg", "nonsense\n4,x,1,-;" + XID + "\n4,0,1,-;" + XID + "\n;;;\n4,5")
         self.assertEqual(len(self.read()["events"]), 1)
+
+    def test_of_very_many_events_the_newest_the_first_of_each_kind_and_the_cures_are_kept(self):
+        many = [(4, n, n, "NVRM: Xid (PCI:0000:19:00): 13, pid=%d, %s" % (n, "é" * 300)) for n in range(10, 5010)]
+        many[100] = (4, 110, 110, "NVRM: Xid (PCI:0000:4e:00): 79, gone")
+        many[2000] = (4, 2010, 2010, "NVRM: GPU at PCI:0000:19:00: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77")
+        many[2001] = (4, 2011, 2011, "NVRM: GPU at PCI:0000:19:00: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77")
+        self.kmsg((6, 0, 0, "Linux"), *many)
+        log = self.read()
+        stamps = [event["usec"] for event in log["events"]]
+        self.assertEqual(stamps[:4], [10, 110, 2010, 2011])
+        self.assertEqual(stamps[4:], list(range(5010 - len(stamps) + 4, 5010)))
+        self.assertLess(len(protocol.encode(log)), protocol.LINE_LIMIT)
+        self.assertEqual((log["gap"], log["unread"], log["cursor"]["usec"]), (True, "", 5009))
+        self.assertIn("%d of 5000 events are left out" % (5000 - len(stamps)), log["gap_reason"])
+
+    def test_a_thousand_short_events_are_the_most(self):
+        self.kmsg(*[(4, number, number, "NVRM: Xid (PCI:0000:19:00): 13, x") for number in range(1500)])
+        stamps = [event["usec"] for event in self.read()["events"]]
+        self.assertEqual(stamps, [0, *range(501, 1500)])
 
     def test_escaped_bytes(self):
         self.kmsg((4, 0, 1, "NVRM: Xid (PCI:0000:19:00): 13, caf\\xc3\\xa9 \\xzz"))

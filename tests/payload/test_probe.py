@@ -11,6 +11,7 @@ import tempfile
 import time
 import unittest
 
+from gigactl.payload import plans, protocol
 from tests.payload.trees import Tree
 
 HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -143,6 +144,30 @@ class Probing(unittest.TestCase):
         self.assertEqual(facts["unread"]["identity"], "timed-out")
         kernel = next(line for line in lines if line["type"] == "kernel")
         self.assertEqual(kernel["unread"], "timed-out: the probe's time was up")
+
+    def test_a_kernel_log_full_of_xids_costs_nothing_else(self):
+        xid = "4,%d,%d,-;NVRM: Xid (PCI:0000:19:00): 13, pid=7, name=train, Graphics Exception: ESR 0x504730=0x124000e"
+        self.tree.put("/dev/kmsg", "\n".join(xid % (number, number) for number in range(6000)))
+        lines = self.probe("healthy")
+        driver, gpus = self.pieces(lines)
+        self.assertEqual((driver["state"], len(gpus)), ("ok", 3))
+        kernel = next(line for line in lines if line["type"] == "kernel")
+        self.assertEqual((kernel["unread"], kernel["cursor"]["usec"]), ("", 5999))
+        self.assertIn("left out", kernel["gap_reason"])
+
+    def test_a_gpu_that_cannot_be_told_costs_only_itself(self):
+        for reader, why in (("endless", "line of"), ("not-a-number", "Out of range"), ("shapeless", "KeyError")):
+            _, gpus = self.pieces(self.probe(reader))
+            self.assertEqual(gpus[1]["values"], {}, reader)
+            self.assertIn(why, gpus[1]["unread"]["*"])
+            self.assertEqual(gpus[2]["unread"], {})
+
+    def test_a_section_that_cannot_be_told_says_so(self):
+        long = "x" * protocol.LINE_LIMIT
+        kernel = plans.emptied({"type": "kernel", "events": [long]}, "not-read: long", {"boot_id": "b", "usec": 7})
+        self.assertEqual((kernel["unread"], kernel["cursor"]), ("not-read: long", {"boot_id": "b", "usec": 7}))
+        facts = plans.emptied({"type": "facts", "hostname": long}, "not-read: long", None)
+        self.assertEqual((facts["hostname"], facts["unread"]["identity"]), ("", "not-read: long"))
 
     def test_a_reader_that_crashes_costs_one_gpu(self):
         _, gpus = self.pieces(self.probe("crashes"))

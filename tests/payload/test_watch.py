@@ -1,9 +1,11 @@
 """Waiting fairly: who only wants for a CPU, or was held up by us, does not hang; who sits still does."""
 
 import os
+import stat
 import time
 import unittest
 
+from gigactl.payload.child import MESSAGE_LIMIT
 from gigactl.payload.watch import LOOK, Patience, Plan, Watch
 
 
@@ -115,6 +117,33 @@ class Fairness(unittest.TestCase):
             time.sleep(0.02)
         watch.stop()
         self.assertEqual(plan.broken, [("slow", "timed-out: the probe's time was up")])
+
+    def test_a_child_that_says_too_much_ends_only_itself(self):
+        def shout(begin, report):
+            begin("shout", 5.0)
+            report("said", b"x" * (MESSAGE_LIMIT + 1))
+
+        plan = Noted(shout)
+        self.assertTrue(watched(plan, 20.0).done)
+        self.assertEqual((plan.got, [step for step, _ in plan.broken]), ([], ["shout"]))
+        self.assertIn("more than can be told", plan.broken[0][1])
+
+    def test_a_child_whose_memory_is_not_its_own_ends_only_itself(self):
+        for data in (b"\xff" * 8, b"\x01\x00\x00\x00\x00", b"\x02\x00\x00\x00N."):
+
+            def scribble(begin, report, data=data):
+                begin("scribble", 5.0)
+                for outlet in range(3, 256):
+                    try:
+                        if stat.S_ISFIFO(os.fstat(outlet).st_mode):
+                            os.write(outlet, data)
+                    except OSError:
+                        pass
+                time.sleep(60)
+
+            plan = Noted(scribble)
+            self.assertTrue(watched(plan, 20.0).done)
+            self.assertIn("a message", plan.broken[0][1])
 
     def test_nothing_is_left_of_a_child(self):
         plan = Noted(lambda begin, report: (report("pid", os.getpid()), sit(begin, report)))
