@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -98,15 +99,19 @@ def become(session: Session, ask: bool, file: Path | None) -> Become:
     return Become()
 
 
-def logs_in_as_root(hosts: Sequence[Host]) -> bool:
-    """Whether any of the hosts is reached as root, the user's ~/.ssh/config included."""
+def logs_in_as_root(session: Session, hosts: Sequence[Host]) -> bool:
+    """Whether any of the hosts is reached as root, by the transport that will be used, ~/.ssh/config included."""
     from gigactl.transport.ssh.config import Router
 
+    forced = setting(session, "transport")
     router = Router(SshOptions())
-    return any(
-        (getpass.getuser() if host.transport == "local" else router.route(endpoint(host)).user) == "root"
-        for host in hosts
-    )
+
+    def as_root(host: Host) -> bool:
+        if (forced or host.transport) == "local":
+            return os.geteuid() == 0
+        return router.route(endpoint(host)).user == "root"
+
+    return any(as_root(host) for host in hosts)
 
 
 def endpoint(host: Host) -> Endpoint:

@@ -41,7 +41,7 @@ def run(
     output = session.output("table", "json", "jsonl")
     fleet = selected(session, explicit=True)
     argv = shell_words(words)
-    as_root = become or reach.logs_in_as_root(fleet.hosts)
+    as_root = become or reach.logs_in_as_root(session, fleet.hosts)
     if session.dry_run:
         session.write(f"would run on {count(len(fleet.hosts), 'host')}, {fold(fleet.names)}: {shlex.join(words)}\n")
         return exits.DONE

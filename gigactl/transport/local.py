@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
+import pwd
 import shlex
 import signal
 from asyncio.subprocess import PIPE
@@ -42,7 +42,7 @@ class _LocalConnection:
         if exec.pty:
             raise HostError("the local transport offers no terminal")
         become = exec.become
-        elevated = become is not None and become.user != getpass.getuser()
+        elevated = become is not None and not _is_this_user(become.user)
         elevation = Elevation(become, exec.argv) if become is not None and elevated else None
         command = shlex.join(elevation.argv if elevation else exec.argv)
         # a shell, so that what is not found is exit code 127 as over SSH
@@ -136,6 +136,14 @@ class _LocalPipe:
         _close(self._process)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), _GONE_S)
+
+
+def _is_this_user(name: str) -> bool:
+    """By the user id that the process really has: LOGNAME may say anything."""
+    try:
+        return pwd.getpwnam(name).pw_uid == os.geteuid()
+    except KeyError:
+        return False
 
 
 def _close(process: asyncio.subprocess.Process) -> None:

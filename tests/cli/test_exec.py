@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +131,13 @@ class TestAsRoot:
     def test_a_root_login_counts_too(self, fleet: Program) -> None:
         assert fleet("exec", "-l", "root1", "--", "true").code == 2
         assert fleet("exec", "-l", "root1", "--yes", "--", "true").code == 0
+
+    def test_a_forced_transport_counts_as_the_one_used(self, fleet: Program) -> None:
+        """The inventory says `ops`; a command run on this very host is whose this process is."""
+        root = os.geteuid() == 0
+        done = fleet("exec", "-l", "gpu[001-003]", "--transport", "local", "--", "id", "-u")
+        assert (done.code, len(self.commands(fleet))) == ((2, 0) if root else (0, 3))
+        assert fleet("exec", "-l", "root1", "--transport", "local", "--", "id", "-u").code == (2 if root else 0)
 
     @pytest.mark.parametrize(("answer", "code"), [("3\n", 0), ("y\n", 2), ("\n", 2), ("", 2), ("30\n", 2)])
     def test_the_question_wants_the_number_of_hosts(self, fleet: Program, answer: str, code: int) -> None:

@@ -113,6 +113,16 @@ def twelve(environment: Mapping[str, str]) -> str:
     return str(file)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is root under another name")
+@pytest.mark.parametrize("transport", ["local", "ssh"])
+def test_root_under_another_name_is_still_root(environment: Mapping[str, str], transport: str) -> None:
+    argv = ("exec", "-l", "@all", "--transport", transport, "--", "true")
+    process = started(argv, {**environment, "LOGNAME": "nobody", "USER": "nobody"})
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "--yes" in err
+
+
 def test_a_reader_that_goes_away_is_no_error(environment: Mapping[str, str]) -> None:
     process = started((*RUN, "--", "head -c 1000000 /dev/zero | tr '\\0' x"), environment)
     assert process.stdout is not None

@@ -108,6 +108,15 @@ def test_a_command_that_is_not_there_did_start(monkeypatch: pytest.MonkeyPatch) 
     assert say("no-such-command").exit == Exit(127)
 
 
+@pytest.mark.usefixtures("sudo")
+def test_logname_makes_nobody_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`someone` is not who this process is, whatever the environment says: sudo is asked, and refuses."""
+    monkeypatch.setenv("POLICY", "refuse")
+    monkeypatch.setenv("LOGNAME", "someone")
+    with pytest.raises(BecomeFailed, match="not in the sudoers file"):
+        say("id", "-u")
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("sudo") is None, reason="needs root and sudo")
 def test_the_real_sudo(sshd: Sshd) -> None:
     async def work(connection: Connection) -> list[Output]:

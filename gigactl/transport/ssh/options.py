@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 from dataclasses import dataclass, field
 from pathlib import Path
 
 SYSTEM_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts"
+
+
+def login_name() -> str:
+    """Whose process this is, as ssh asks it: by its user id, never by what LOGNAME or USER say."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +29,7 @@ class SshOptions:
     connect_s: float = 10.0
     exchange_s: float = 15.0
     login_s: float = 15.0
-    user: str = field(default_factory=getpass.getuser)
+    user: str = field(default_factory=login_name)
     home: Path = field(default_factory=Path.home)
     agent_socket: str | None = field(default_factory=lambda: os.environ.get("SSH_AUTH_SOCK") or None)
 
