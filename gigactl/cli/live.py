@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from gigactl.cli.session import Session
 
+log = logging.getLogger(__name__)
 _EVERY_S = 0.2
 """Five times a second: the eye sees it move, the terminal is not flooded."""
 
@@ -25,15 +27,17 @@ async def live(session: Session, line: Callable[[int], str], *, streaming: bool 
         return
 
     async def redraw() -> None:
-        while True:
-            session.tell("\r\x1b[K" + line(width))
-            await asyncio.sleep(_EVERY_S)
+        try:
+            while True:
+                session.tell("\r\x1b[K" + line(width))
+                await asyncio.sleep(_EVERY_S)
+        except Exception:  # who watches must not spoil what is watched
+            log.exception("the progress line")
 
     drawing = asyncio.create_task(redraw())
     try:
         yield
     finally:
         drawing.cancel()
-        with suppress(asyncio.CancelledError):
-            await drawing
+        await asyncio.gather(drawing, return_exceptions=True)
         session.tell("\r\x1b[K")

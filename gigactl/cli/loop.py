@@ -44,9 +44,9 @@ class Interrupt:
         if self.number is not None:
             return
         self.number = number
-        self._say(f"gigactl: {self._reason}: keeping what arrived; once more ends at once")
         for stop in self._stops:
             stop(self._reason)
+        self._say(f"gigactl: {self._reason}: keeping what arrived; once more ends at once")
 
     @property
     def codes(self) -> list[int]:

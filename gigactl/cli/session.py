@@ -68,8 +68,8 @@ class Session:
             raise ReaderGoneError from None
 
     def tell(self, text: str) -> None:
-        """What must be known even when quiet, to stderr; lost where nobody reads that."""
-        with suppress(BrokenPipeError):
+        """What must be known even when quiet, to stderr; lost where that is closed, full or gone: data counts more."""
+        with suppress(OSError, ValueError):
             self.world.stderr.write(text)
             self.world.stderr.flush()
 
