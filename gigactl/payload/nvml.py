@@ -1,21 +1,28 @@
 """Reads NVML through pynvml: one process, one init, GPU by GPU; every reading a value or a reason. Runs only in a
 watched child.
 
-The only module that imports pynvml. The newest binding on an older driver is safe for functions (a missing one says
-so when called) but not for field ids: 199-200 and 251-273 changed their meaning between drivers (nvml.h of 550 to
-595), so the first are never read and the second only where the driver is 580.82 or newer.
+Only this module and nvml_calls import pynvml. The newest binding on an older driver is safe for functions (a missing
+one says so when called) but not for field ids: 199-200 and 251-273 changed their meaning between drivers (nvml.h of 550
+to 595), so the first are never read and the second only where the driver is 580.82 or newer.
 """
 
-import ctypes
 import os
 import re
+import struct
 import time
 
 import pynvml as nv
 
+from gigactl.payload import nvml_links
 from gigactl.payload.kernel_lines import pci_address
+from gigactl.payload.nvml_calls import GROUPS, MODES, Missing
 from gigactl.payload.nvml_fields import (
+    C2C_FIELDS,
     FIELDS,
+    LANE_ERRORS,
+    LANES,
+    LATE_FIELDS,
+    LINK_COUNTS,
     LINK_FIELDS,
     REASON_TIMES,
     REASON_TIMES_SINCE,
@@ -33,9 +40,12 @@ if TYPE_CHECKING:
     Group = Sequence[Tuple[Sequence[str], Callable[[Any], Sequence[Any]]]]
 
 HANDLE_SECONDS = 5.0  # without persistence mode the first handle initialises its GPU: 1 to 3 s each on HGX boards
-LOST, FUNCTION_NOT_FOUND, VERSION_MISMATCH, INVALID_ARGUMENT = 15, 13, 25, 2
-SRAM, DRAM = 7, 2
+LOST, INVALID_ARGUMENT = 15, 2
 MAX_LINKS = 36
+# nvmlFieldValue_t: ids and times, the value's kind, how it went, the value (nvmlValue_t, by nvmlValueType_t). Read as
+# it lies there: through pynvml's attributes a host's 2700 answers take twice as long
+_ANSWER = struct.Struct("=24xII8s")
+_VALUES = tuple(struct.Struct("=" + kind) for kind in "dIQQqiH")
 
 
 def work(begin: "Begin", report: "Report", closed: "Collection[int]", seconds: float, init_seconds: float) -> None:
@@ -156,6 +166,7 @@ class _Gpu:
             for group in GROUPS:
                 self._some(group)
             self._links()
+            self._late()
             self._processes()
         except _LostError:
             self._tell({}, {"*": "lost"})
@@ -215,41 +226,62 @@ class _Gpu:
             if error.value == LOST:
                 raise _LostError() from None
             return values, {name: reason(error.value) for name, _, _, _ in wanted}
-        for (name, _, _, convert), answer in zip(wanted, answers):
-            if answer.nvmlReturn == INVALID_ARGUMENT:  # so says a driver that does not know this field yet
+        for (name, _, _, convert), (kind, code, value) in zip(wanted, _ANSWER.iter_unpack(bytes(answers))):
+            if code == INVALID_ARGUMENT:  # so says a driver that does not know this field yet
                 unread[name] = "driver-too-old"
-            elif answer.nvmlReturn:
-                unread[name] = reason(answer.nvmlReturn, name, self._mig)
+            elif code:
+                unread[name] = reason(code, name, self._mig)
             else:
-                values[name] = convert(_field_value(answer))
+                values[name] = convert(_VALUES[kind].unpack_from(value)[0])
         return values, unread
 
+    def _late(self) -> None:
+        wanted = [(name, field, 0, convert) for name, field, convert in LATE_FIELDS]
+        values, unread = self._field_values("late fields", wanted)
+        lanes = [("pcie.lane.%d" % lane, LANE_ERRORS, lane, int) for lane in range(LANES)]
+        errors, refused = self._field_values("pcie.lane_errors", lanes)
+        if errors:  # a lane that the slot does not have refuses
+            values["pcie.lane_errors"] = sum(errors.values())
+        else:
+            unread["pcie.lane_errors"] = refused[lanes[0][0]]
+        links = range(min(values.get("c2c.links", 0), MAX_LINKS))
+        if links:
+            more, missing = nvml_links.each(C2C_FIELDS, links, self._field_values)
+            values.update(more)
+            unread.update(missing)
+        if "c2c.links" in values:
+            values["c2c.links.active"] = sum(bool(values.get("c2c.%d.active" % link)) for link in links)
+        else:
+            unread["c2c.links.active"] = unread["c2c.links"]
+        self._tell(values, unread)
+
     def _links(self) -> None:
-        if self._count is None:
-            self._count = MAX_LINKS  # then the first refusal ends the row
-        states, refused = [], ""
+        states, refused = self._link_states()
+        if not states:
+            why = refused or "not-supported"
+            self._tell({}, dict({name % "links": why for name, _, _ in LINK_COUNTS}, **{"nvlink.links.active": why}))
+            return
+        values: "Dict[str, Any]" = {"nvlink.links.active": sum(states)}
+        values.update(("nvlink.%d.active" % link, state) for link, state in enumerate(states))
+        self._tell(values, {})
+        # a link that is down may have nothing to say: one in use goes first
+        links = sorted(range(len(states)), key=lambda link: not states[link])
+        said = nvml_links.each(LINK_FIELDS + LINK_COUNTS, links, self._field_values)
+        nvml_links.together(LINK_COUNTS, links, said)
+        self._tell(*said)
+
+    def _link_states(self) -> "Tuple[List[bool], str]":
+        count = MAX_LINKS if self._count is None else min(int(self._count), MAX_LINKS)
+        states: "List[bool]" = []
         self._begin("%d nvlink.links.active" % self.index, self._seconds)
-        for link in range(min(int(self._count), MAX_LINKS)):
+        for link in range(count):
             try:
                 states.append(bool(nv.nvmlDeviceGetNvLinkState(self.handle, link)))
             except nv.NVMLError as error:
                 if error.value == LOST:
                     raise _LostError() from None
-                refused = reason(error.value)
-                break
-        if not states:
-            self._tell({}, {"nvlink.links.active": refused or "not-supported"})
-            return
-        values = {"nvlink.links.active": sum(states)}
-        values.update(("nvlink.%d.active" % link, state) for link, state in enumerate(states))
-        wanted = [
-            (template % link, field, link, convert)
-            for link in range(len(states))
-            for template, field, convert in LINK_FIELDS
-        ]
-        more, unread = self._field_values("nvlink.N", wanted)
-        values.update(more)
-        self._tell(values, unread)
+                return states, reason(error.value)  # without a count the first refusal ends the row
+        return states, ""
 
     def _processes(self) -> None:
         self._begin("%d processes" % self.index, self._seconds)
@@ -271,214 +303,9 @@ def _split_missing(values: "Dict[str, Any]", unread: "Dict[str, str]") -> None:
         unread[name] = values.pop(name).reason
 
 
-class Missing:
-    """Stands in a call's answer for a part this driver's form of it does not have."""
-
-    def __init__(self, why: str) -> None:
-        self.reason = why
-
-
-def _field_value(answer: "Any") -> "Any":
-    kinds = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
-    return getattr(answer.value, kinds[answer.valueType])
-
-
 def _process_name(pid: int) -> str:
     try:
         with open("/proc/%d/comm" % pid, "rb") as comm:
             return comm.read(64).decode("utf-8", "replace").strip()
     except OSError:
         return ""
-
-
-def _watts(call: "Callable[..., Any]") -> "Callable[[Any], Sequence[Any]]":
-    return lambda handle: (call(handle) / 1000.0,)
-
-
-def _one(call: "Callable[..., Any]", *args: "Any") -> "Callable[[Any], Sequence[Any]]":
-    return lambda handle: (call(handle, *args),)
-
-
-def _texts(call: "Callable[..., Any]") -> "Callable[[Any], Sequence[Any]]":
-    return lambda handle: (text(call(handle)),)
-
-
-def _bools(call: "Callable[..., Any]") -> "Callable[[Any], Sequence[Any]]":
-    return lambda handle: [bool(value) for value in call(handle)]
-
-
-def _temperature(handle: "Any") -> "Sequence[Any]":
-    try:
-        return (nv.nvmlDeviceGetTemperatureV(handle, 0),)
-    except nv.NVMLError as error:
-        if error.value not in (FUNCTION_NOT_FOUND, VERSION_MISMATCH):
-            raise
-        return (nv.nvmlDeviceGetTemperature(handle, 0),)
-
-
-def _clock_reasons(handle: "Any") -> "Sequence[Any]":
-    try:
-        return (nv.nvmlDeviceGetCurrentClocksEventReasons(handle),)
-    except nv.NVMLError as error:
-        if error.value != FUNCTION_NOT_FOUND:
-            raise
-        return (nv.nvmlDeviceGetCurrentClocksThrottleReasons(handle),)
-
-
-def _memory(handle: "Any") -> "Sequence[Any]":
-    try:
-        memory = nv.nvmlDeviceGetMemoryInfo(handle, nv.nvmlMemory_v2)
-        return memory.total, memory.used, memory.reserved
-    except nv.NVMLError as error:
-        if error.value not in (FUNCTION_NOT_FOUND, VERSION_MISMATCH):
-            raise
-        memory = nv.nvmlDeviceGetMemoryInfo(handle)
-        return memory.total, memory.used, Missing("driver-too-old")
-
-
-def _utilisation(handle: "Any") -> "Sequence[Any]":
-    rates = nv.nvmlDeviceGetUtilizationRates(handle)
-    return rates.gpu, rates.memory
-
-
-def _remapped(handle: "Any") -> "Sequence[Any]":
-    corrected, uncorrected, pending, failed = nv.nvmlDeviceGetRemappedRows(handle)[:4]
-    return corrected, uncorrected, bool(pending), bool(failed)
-
-
-def _banks(handle: "Any") -> "Sequence[Any]":
-    banks = nv.nvmlDeviceGetRowRemapperHistogram(handle)
-    return banks.max, banks.high, banks.partial, banks.low, banks.none
-
-
-def _sram_threshold(handle: "Any") -> "Sequence[Any]":
-    status = nv.c_nvmlEccSramErrorStatus_v1_t()
-    nv.nvmlDeviceGetSramEccErrorStatus(handle, ctypes.byref(status))
-    return (bool(status.bThresholdExceeded),)
-
-
-def _sram_unique(handle: "Any") -> "Sequence[Any]":
-    counts = nv.c_nvmlEccSramUniqueUncorrectedErrorCounts_v1_t()
-    try:
-        nv.nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts(handle, ctypes.byref(counts))
-    except nv.NVMLError as error:
-        if error.value != nv.NVML_ERROR_INSUFFICIENT_SIZE:
-            raise
-    if not counts.entryCount:
-        return (0,)
-    entries = (nv.c_nvmlEccSramUniqueUncorrectedErrorEntry_v1_t * counts.entryCount)()
-    counts.entries = ctypes.cast(entries, ctypes.POINTER(nv.c_nvmlEccSramUniqueUncorrectedErrorEntry_v1_t))
-    nv.nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts(handle, ctypes.byref(counts))
-    return (sum(entry.count for entry in entries[: counts.entryCount]),)
-
-
-def _fabric(handle: "Any") -> "Sequence[Any]":
-    """state, status, clique, cluster, health mask, health summary; v3 where the driver has it, then v2, then the
-    first form."""
-    too_old = Missing("driver-too-old")
-    for shape in (nv.c_nvmlGpuFabricInfo_v3_t, nv.c_nvmlGpuFabricInfo_v2_t, None):
-        try:
-            if shape is None:
-                info = nv.c_nvmlGpuFabricInfo_t()
-                nv.nvmlDeviceGetGpuFabricInfo(handle, ctypes.byref(info))
-            else:
-                info = shape()
-                nv.nvmlDeviceGetGpuFabricInfoV(handle, ctypes.byref(info))
-            break
-        except nv.NVMLError as error:
-            if shape is None or error.value not in (VERSION_MISMATCH, FUNCTION_NOT_FOUND):
-                raise
-    digits = "".join("%02x" % (byte & 255) for byte in bytearray(info.clusterUuid))
-    cluster = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-    return (info.state, info.status, info.cliqueId, cluster, getattr(info, "healthMask", too_old),
-            getattr(info, "healthSummary", too_old))  # fmt: skip
-
-
-def _platform(handle: "Any") -> "Sequence[Any]":
-    info = nv.c_nvmlPlatformInfo_v2_t()
-    nv.nvmlDeviceGetPlatformInfo(handle, ctypes.byref(info))
-    return text(info.chassisSerialNumber), ord(info.slotNumber), ord(info.trayIndex)
-
-
-def _capability(handle: "Any") -> "Sequence[Any]":
-    return ("%d.%d" % tuple(nv.nvmlDeviceGetCudaComputeCapability(handle)),)
-
-
-def _limits(handle: "Any") -> "Sequence[Any]":
-    low, high = nv.nvmlDeviceGetPowerManagementLimitConstraints(handle)
-    return low / 1000.0, high / 1000.0
-
-
-MODES = (
-    (("mode.mig", "mode.mig.pending"), _bools(nv.nvmlDeviceGetMigMode)),
-    (("mode.persistence",), lambda handle: (bool(nv.nvmlDeviceGetPersistenceMode(handle)),)),
-    (("mode.compute",), _one(nv.nvmlDeviceGetComputeMode)),
-    (("mode.ecc", "mode.ecc.pending"), _bools(nv.nvmlDeviceGetEccMode)),
-)
-GROUPS = (
-    (
-        (("part_number",), _texts(nv.nvmlDeviceGetBoardPartNumber)),
-        (("vbios",), _texts(nv.nvmlDeviceGetVbiosVersion)),
-        (("inforom",), _texts(nv.nvmlDeviceGetInforomImageVersion)),
-        (("gsp_firmware",), _texts(nv.nvmlDeviceGetGspFirmwareVersion)),
-        (("architecture",), _one(nv.nvmlDeviceGetArchitecture)),
-        (("compute_capability",), _capability),
-        (("module_id",), lambda handle: (nv.nvmlDeviceGetModuleId(handle),)),
-        (("platform.chassis_serial", "platform.slot", "platform.tray"), _platform),
-    ),
-    (
-        (("temperature.core",), _temperature),
-        (("temperature.margin",), _one(nv.nvmlDeviceGetMarginTemperature)),
-        (("temperature.limit.shutdown",), _one(nv.nvmlDeviceGetTemperatureThreshold, 0)),
-        (("temperature.limit.slowdown",), _one(nv.nvmlDeviceGetTemperatureThreshold, 1)),
-        (("temperature.limit.memory",), _one(nv.nvmlDeviceGetTemperatureThreshold, 2)),
-        (("temperature.limit.gpu",), _one(nv.nvmlDeviceGetTemperatureThreshold, 3)),
-        (("power.limit",), _watts(nv.nvmlDeviceGetEnforcedPowerLimit)),
-        (("power.limit.default",), _watts(nv.nvmlDeviceGetPowerManagementDefaultLimit)),
-        (("power.limit.min", "power.limit.max"), _limits),
-        (("energy",), _watts(nv.nvmlDeviceGetTotalEnergyConsumption)),
-        (("clock.graphics",), _one(nv.nvmlDeviceGetClockInfo, 0)),
-        (("clock.sm",), _one(nv.nvmlDeviceGetClockInfo, 1)),
-        (("clock.memory",), _one(nv.nvmlDeviceGetClockInfo, 2)),
-        (("clock.graphics.max",), _one(nv.nvmlDeviceGetMaxClockInfo, 0)),
-        (("clock.memory.max",), _one(nv.nvmlDeviceGetMaxClockInfo, 2)),
-        (("clock.reasons",), _clock_reasons),
-        (("performance_state",), _one(nv.nvmlDeviceGetPerformanceState)),
-        (("utilisation.gpu", "utilisation.memory"), _utilisation),
-        (("memory.total", "memory.used", "memory.reserved"), _memory),
-        (("memory.bar1.used",), lambda handle: (nv.nvmlDeviceGetBAR1MemoryInfo(handle).bar1Used,)),
-    ),
-    (
-        (("ecc.volatile.corrected",), _one(nv.nvmlDeviceGetTotalEccErrors, 0, 0)),
-        (("ecc.volatile.uncorrected",), _one(nv.nvmlDeviceGetTotalEccErrors, 1, 0)),
-        (("ecc.aggregate.corrected",), _one(nv.nvmlDeviceGetTotalEccErrors, 0, 1)),
-        (("ecc.aggregate.uncorrected",), _one(nv.nvmlDeviceGetTotalEccErrors, 1, 1)),
-        (("ecc.sram.volatile.uncorrected",), _one(nv.nvmlDeviceGetMemoryErrorCounter, 1, 0, SRAM)),
-        (("ecc.sram.aggregate.uncorrected",), _one(nv.nvmlDeviceGetMemoryErrorCounter, 1, 1, SRAM)),
-        (("ecc.dram.volatile.uncorrected",), _one(nv.nvmlDeviceGetMemoryErrorCounter, 1, 0, DRAM)),
-        (("ecc.dram.aggregate.uncorrected",), _one(nv.nvmlDeviceGetMemoryErrorCounter, 1, 1, DRAM)),
-        (("ecc.sram.threshold_exceeded",), _sram_threshold),
-        (("ecc.sram.unique_uncorrected",), _sram_unique),
-        (("remap.correctable", "remap.uncorrectable", "remap.pending", "remap.failed"), _remapped),
-        (("remap.banks.max", "remap.banks.high", "remap.banks.partial", "remap.banks.low", "remap.banks.none"), _banks),
-        (("repair.channel_pending", "repair.tpc_pending"), _bools(nv.nvmlDeviceGetRepairStatus)),
-        (("memory.unrepairable",), lambda handle: (bool(nv.nvmlDeviceGetUnrepairableMemoryFlag_v1(handle)),)),
-        (("retired.single_bit",), lambda handle: (len(nv.nvmlDeviceGetRetiredPages(handle, 0)),)),
-        (("retired.double_bit",), lambda handle: (len(nv.nvmlDeviceGetRetiredPages(handle, 1)),)),
-        (("retired.pending",), lambda handle: (bool(nv.nvmlDeviceGetRetiredPagesPendingStatus(handle)),)),
-    ),
-    (
-        (("pcie.generation",), _one(nv.nvmlDeviceGetCurrPcieLinkGeneration)),
-        (("pcie.generation.max",), _one(nv.nvmlDeviceGetMaxPcieLinkGeneration)),
-        (("pcie.width",), _one(nv.nvmlDeviceGetCurrPcieLinkWidth)),
-        (("pcie.width.max",), _one(nv.nvmlDeviceGetMaxPcieLinkWidth)),
-        (("pcie.replays",), _one(nv.nvmlDeviceGetPcieReplayCounter)),
-        (("pcie.tx",), _one(nv.nvmlDeviceGetPcieThroughput, 0)),
-        (("pcie.rx",), _one(nv.nvmlDeviceGetPcieThroughput, 1)),
-    ),
-    (
-        (("fabric.state", "fabric.status", "fabric.clique", "fabric.cluster", "fabric.health_mask",
-        "fabric.health_summary"),
-         _fabric),
-    ),
-)  # fmt: skip

@@ -1,7 +1,10 @@
-"""Every per-GPU reading by name: unit and source. The probe fills them, the rules name them, a test keeps both honest.
+"""Every per-GPU reading by name: unit and source; and what is not read, and why. The probe fills them, the rules name
+them, a test keeps both honest.
 
-`N` in a name stands for an NVLink's number (`nvlink.3.active`). Units: C, W, J, MHz, %, B (bytes), lanes, GT/s, count,
-bool, text, mask, ns, KB/s, MB/s, code. Sources are NVML's functions, or `field ID` for nvmlDeviceGetFieldValues.
+`N` in a name stands for a link's number (`nvlink.3.active`); a name under `nvlink.links` stands for all links, and then
+a link has its own only where that is not 0 (of a ratio: where links differ). A reason under `N` itself holds for every
+link. Units: C, W, J, MHz, %, B (bytes), lanes, GT/s, count, bool, text, mask, ns, KB/s, MB/s, code, ratio. Sources are
+NVML's functions, or `field ID` for nvmlDeviceGetFieldValues.
 Names and availability: nvml.h (as NVIDIA/go-nvml vendors it) and nvidia-ml-py 13.615.71.
 """
 
@@ -11,6 +14,7 @@ READINGS = {
     "part_number": ("text", "nvmlDeviceGetBoardPartNumber"),
     "vbios": ("text", "nvmlDeviceGetVbiosVersion"),
     "inforom": ("text", "nvmlDeviceGetInforomImageVersion"),
+    "inforom.checksum": ("code", "nvmlDeviceGetInforomConfigurationChecksum"),
     "gsp_firmware": ("text", "nvmlDeviceGetGspFirmwareVersion"),
     "architecture": ("code", "nvmlDeviceGetArchitecture"),
     "compute_capability": ("text", "nvmlDeviceGetCudaComputeCapability"),
@@ -18,6 +22,8 @@ READINGS = {
     "platform.chassis_serial": ("text", "nvmlDeviceGetPlatformInfo"),
     "platform.slot": ("count", "nvmlDeviceGetPlatformInfo"),
     "platform.tray": ("count", "nvmlDeviceGetPlatformInfo"),
+    "platform.host": ("count", "nvmlDeviceGetPlatformInfo"),
+    "platform.peer_type": ("code", "nvmlDeviceGetPlatformInfo"),
     # temperature
     "temperature.core": ("C", "nvmlDeviceGetTemperatureV"),
     "temperature.memory": ("C", "field 82"),
@@ -26,6 +32,11 @@ READINGS = {
     "temperature.limit.slowdown": ("C", "nvmlDeviceGetTemperatureThreshold"),
     "temperature.limit.memory": ("C", "nvmlDeviceGetTemperatureThreshold"),
     "temperature.limit.gpu": ("C", "nvmlDeviceGetTemperatureThreshold"),
+    # the same for Ada, Hopper and newer: degrees from the point of slowing down
+    "temperature.tlimit.shutdown": ("C", "field 193"),
+    "temperature.tlimit.slowdown": ("C", "field 194"),
+    "temperature.tlimit.memory": ("C", "field 195"),
+    "temperature.tlimit.gpu": ("C", "field 196"),
     # power and energy
     "power.average": ("W", "field 185, else nvmlDeviceGetPowerUsage"),
     "power.instant": ("W", "field 186"),
@@ -61,16 +72,31 @@ READINGS = {
     "mode.mig.pending": ("bool", "nvmlDeviceGetMigMode"),
     "mode.ecc": ("bool", "nvmlDeviceGetEccMode"),
     "mode.ecc.pending": ("bool", "nvmlDeviceGetEccMode"),
+    "mode.addressing": ("code", "nvmlDeviceGetAddressingMode"),
     # memory errors
     "ecc.volatile.corrected": ("count", "nvmlDeviceGetTotalEccErrors"),
     "ecc.volatile.uncorrected": ("count", "nvmlDeviceGetTotalEccErrors"),
     "ecc.aggregate.corrected": ("count", "nvmlDeviceGetTotalEccErrors"),
     "ecc.aggregate.uncorrected": ("count", "nvmlDeviceGetTotalEccErrors"),
+    "ecc.sram.volatile.corrected": ("count", "nvmlDeviceGetMemoryErrorCounter"),
+    "ecc.sram.aggregate.corrected": ("count", "nvmlDeviceGetMemoryErrorCounter"),
+    "ecc.dram.volatile.corrected": ("count", "nvmlDeviceGetMemoryErrorCounter"),
+    "ecc.dram.aggregate.corrected": ("count", "nvmlDeviceGetMemoryErrorCounter"),
     "ecc.sram.volatile.uncorrected": ("count", "nvmlDeviceGetMemoryErrorCounter"),
     "ecc.sram.aggregate.uncorrected": ("count", "nvmlDeviceGetMemoryErrorCounter"),
     "ecc.dram.volatile.uncorrected": ("count", "nvmlDeviceGetMemoryErrorCounter"),
     "ecc.dram.aggregate.uncorrected": ("count", "nvmlDeviceGetMemoryErrorCounter"),
     "ecc.sram.threshold_exceeded": ("bool", "nvmlDeviceGetSramEccErrorStatus"),
+    # uncorrected, by what found them; NVML tells the unit only of the aggregate ones
+    "ecc.sram.volatile.parity": ("count", "nvmlDeviceGetSramEccErrorStatus"),
+    "ecc.sram.volatile.secded": ("count", "nvmlDeviceGetSramEccErrorStatus"),
+    "ecc.sram.aggregate.parity": ("count", "nvmlDeviceGetSramEccErrorStatus"),
+    "ecc.sram.aggregate.secded": ("count", "nvmlDeviceGetSramEccErrorStatus"),
+    "ecc.sram.aggregate.l2": ("count", "nvmlDeviceGetSramEccErrorStatus"),
+    "ecc.sram.aggregate.sm": ("count", "nvmlDeviceGetSramEccErrorStatus"),
+    "ecc.sram.aggregate.pcie": ("count", "nvmlDeviceGetSramEccErrorStatus"),
+    "ecc.sram.aggregate.mcu": ("count", "nvmlDeviceGetSramEccErrorStatus"),
+    "ecc.sram.aggregate.other": ("count", "nvmlDeviceGetSramEccErrorStatus"),
     "ecc.sram.unique_uncorrected": ("count", "nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts"),
     "remap.correctable": ("count", "nvmlDeviceGetRemappedRows"),
     "remap.uncorrectable": ("count", "nvmlDeviceGetRemappedRows"),
@@ -81,6 +107,13 @@ READINGS = {
     "remap.banks.partial": ("count", "nvmlDeviceGetRowRemapperHistogram"),
     "remap.banks.low": ("count", "nvmlDeviceGetRowRemapperHistogram"),
     "remap.banks.none": ("count", "nvmlDeviceGetRowRemapperHistogram"),
+    "remap.inactive.correctable": ("count", "field 301"),
+    "remap.inactive.uncorrectable": ("count", "field 302"),
+    "bank_remap.active": ("count", "field 303"),
+    "bank_remap.inactive": ("count", "field 304"),
+    "bank_remap.banks.max": ("count", "field 305"),
+    "bank_remap.banks.none": ("count", "field 306"),
+    "bank_remap.pending": ("bool", "field 307"),
     "repair.channel_pending": ("bool", "nvmlDeviceGetRepairStatus"),
     "repair.tpc_pending": ("bool", "nvmlDeviceGetRepairStatus"),
     "memory.unrepairable": ("bool", "nvmlDeviceGetUnrepairableMemoryFlag_v1"),
@@ -96,11 +129,35 @@ READINGS = {
     "pcie.replays": ("count", "nvmlDeviceGetPcieReplayCounter"),
     "pcie.fatal_errors": ("count", "field 180"),
     "pcie.non_fatal_errors": ("count", "field 179"),
+    "pcie.replay_rollovers": ("count", "field 95"),
+    "pcie.l0_recoveries": ("count", "field 169"),
+    "pcie.correctable_errors": ("count", "field 173"),
+    "pcie.naks_received": ("count", "field 174"),
+    "pcie.receiver_errors": ("count", "field 175"),
+    "pcie.bad_tlps": ("count", "field 176"),
+    "pcie.naks_sent": ("count", "field 177"),
+    "pcie.bad_dllps": ("count", "field 178"),
+    "pcie.unsupported_requests": ("count", "field 181"),
+    "pcie.lcrc_errors": ("count", "field 182"),
+    "pcie.lane_errors": ("count", "field 183"),  # of all lanes
     "pcie.tx": ("KB/s", "nvmlDeviceGetPcieThroughput"),
     "pcie.rx": ("KB/s", "nvmlDeviceGetPcieThroughput"),
     # NVLink: counts over all links, then each link
     "nvlink.links": ("count", "field 91"),
     "nvlink.links.active": ("count", "nvmlDeviceGetNvLinkState"),
+    "nvlink.links.to_switch": ("count", "field 147"),
+    "nvlink.links.malformed_packets": ("count", "field 206"),
+    "nvlink.links.buffer_overruns": ("count", "field 207"),
+    "nvlink.links.receive_errors": ("count", "field 208"),
+    "nvlink.links.remote_errors": ("count", "field 209"),
+    "nvlink.links.general_errors": ("count", "field 210"),
+    "nvlink.links.integrity_errors": ("count", "field 211"),
+    "nvlink.links.transmit_discards": ("count", "field 212"),
+    "nvlink.links.recovery_succeeded": ("count", "field 213"),
+    "nvlink.links.recoveries": ("count", "field 215"),
+    "nvlink.links.effective_errors": ("count", "field 219"),
+    "nvlink.links.effective_ber": ("ratio", "field 220"),
+    "nvlink.links.symbol_ber": ("ratio", "field 222"),
     "nvlink.N.active": ("bool", "nvmlDeviceGetNvLinkState"),
     "nvlink.N.speed": ("MB/s", "field 164"),
     "nvlink.N.replay_errors": ("count", "field 161"),
@@ -108,6 +165,27 @@ READINGS = {
     "nvlink.N.crc_errors": ("count", "field 163"),
     "nvlink.N.recovery_failed": ("count", "field 214"),
     "nvlink.N.symbol_errors": ("count", "field 221"),
+    "nvlink.N.malformed_packets": ("count", "field 206"),
+    "nvlink.N.buffer_overruns": ("count", "field 207"),
+    "nvlink.N.receive_errors": ("count", "field 208"),
+    "nvlink.N.remote_errors": ("count", "field 209"),
+    "nvlink.N.general_errors": ("count", "field 210"),
+    "nvlink.N.integrity_errors": ("count", "field 211"),
+    "nvlink.N.transmit_discards": ("count", "field 212"),
+    "nvlink.N.recovery_succeeded": ("count", "field 213"),
+    "nvlink.N.recoveries": ("count", "field 215"),
+    "nvlink.N.effective_errors": ("count", "field 219"),
+    "nvlink.N.effective_ber": ("ratio", "field 220"),
+    "nvlink.N.symbol_ber": ("ratio", "field 222"),
+    # links between GPU and CPU (C2C, on Grace)
+    "c2c.links": ("count", "field 170"),
+    "c2c.links.active": ("count", "field 171"),
+    "c2c.N.active": ("bool", "field 171"),
+    "c2c.N.speed": ("MB/s", "field 172"),
+    "c2c.N.interrupt_errors": ("count", "field 231"),
+    "c2c.N.replay_errors": ("count", "field 232"),
+    "c2c.N.replay_b2b_errors": ("count", "field 233"),
+    "c2c.N.power_state": ("code", "field 234"),
     # fabric (NVSwitch, NVLink domain)
     "fabric.state": ("code", "nvmlDeviceGetGpuFabricInfoV"),
     "fabric.status": ("code", "nvmlDeviceGetGpuFabricInfoV"),
@@ -116,3 +194,81 @@ READINGS = {
     "fabric.health_mask": ("mask", "nvmlDeviceGetGpuFabricInfoV"),
     "fabric.health_summary": ("code", "nvmlDeviceGetGpuFabricInfoV"),
 }
+
+# what: its field ids, each from first to last (none: functions), and why it is not read
+NOT_READ = (
+    (
+        "fields that a function answers as well: ECC, retired pages, energy, PCIe replays, remapped rows, link states, "
+        "power limits",
+        ((1, 6), (11, 12), (22, 23), (29, 31), (83, 83), (92, 94), (142, 145), (165, 165), (187, 192)),
+        "the function is read: it is there on every driver",
+    ),
+    (
+        "ECC by cache and register file",
+        ((7, 10), (13, 21), (24, 28)),
+        "since Ampere these are one place, SRAM, which is read",
+    ),
+    (
+        "NVLink errors and speeds with the link in the field's number",
+        ((32, 59), (84, 90), (96, 119), (132, 137), (148, 160)),
+        "they end at link 11, and Hopper dropped them for 161 to 164, which are read of each link",
+    ),
+    (
+        "traffic over NVLink and PCIe in packets and bytes",
+        ((60, 73), (120, 131), (138, 141), (197, 198), (201, 205)),
+        "a rate takes two looks, and traffic is no sign of health",
+    ),
+    (
+        "clocks lowered for sync boost, board limit, low use, reliability, application and base clocks",
+        ((76, 81),),
+        "set by whoever runs the host, or idle; power and heat (74, 75, 269 to 271) are read",
+    ),
+    (
+        "what an NVLink is: its far end, version, power state and thresholds, data rate",
+        ((146, 146), (166, 168), (223, 225), (296, 296)),
+        "does not change with its health; speed, state and errors are read",
+    ),
+    ("what the GPU can do: MIG without reset, PCIe atomics", ((184, 184), (228, 229)), "no state"),
+    (
+        "MIG query capability and NVLink power threshold",
+        ((199, 200),),
+        "the two numbers changed places between drivers 550, 555 and 570",
+    ),
+    (
+        "NVLink 5 raw bit errors and rates, retried blocks",
+        ((216, 218), (289, 295)),
+        "counted before correction and never 0 on a healthy link; 216 to 218 are deprecated; what correction leaves "
+        "(219 to 222) is read",
+    ),
+    ("reset and drain status", ((226, 227),), "deprecated: the recovery action (230) says it"),
+    (
+        "NVLink 5 FEC history",
+        ((235, 250),),
+        "16 numbers for each link are 2304 of 8 GPUs: 80 KB more in a snapshot; what FEC could not correct is read",
+    ),
+    (
+        "power smoothing",
+        ((251, 268), (275, 288), (300, 300)),
+        "settings; and 251 to 268 mean something else on drivers 575.51 to 580.65",
+    ),
+    (
+        "power balancing and EDPp multiplier",
+        ((272, 274),),
+        "settings; and 272 and 273 mean power smoothing on drivers 575.51 to 580.65",
+    ),
+    (
+        "memory stalls and memory clock switches",
+        ((297, 299),),
+        "drivers from 610 on; how a healthy GPU looks is not documented",
+    ),
+    (
+        "GPM: use of SMs, tensor cores, DRAM and NVLink (nvmlGpmMetricsGet)",
+        (),
+        "two samples at least 100 ms apart; a probe looks once",
+    ),
+    ("NVLink utilisation counters (nvmlDeviceGetNvLinkUtilizationCounter)", (), "marked for removal with CUDA 14"),
+    ("remapped rows, second form (nvmlDeviceGetRemappedRows_v2)", (), "the first form and 301 to 307 say the same"),
+    ("error records (nvmlSystemGetCPER_v1)", (), "drivers from 610 on; the kernel log has the Xids"),
+    ("driver branch (nvmlSystemGetDriverBranch)", (), "the driver's version says it"),
+    ("events (nvmlEventSetWait)", (), "a wait; Xids come from the kernel log"),
+)

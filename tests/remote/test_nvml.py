@@ -10,12 +10,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import pynvml
 import pytest
 
 from gigactl.inventory.model import Host
 from gigactl.lab import boards, nvml_build, nvml_state
-from gigactl.payload.nvml_fields import FIELDS, GUARDED, LINK_FIELDS, NEVER, REASON_TIMES
-from gigactl.payload.readings import READINGS
+from gigactl.payload.nvml_fields import (
+    C2C_FIELDS,
+    FIELDS,
+    GUARDED,
+    LANE_ERRORS,
+    LATE_FIELDS,
+    LINK_COUNTS,
+    LINK_FIELDS,
+    NEVER,
+    REASON_TIMES,
+)
+from gigactl.payload.readings import NOT_READ, READINGS
 from gigactl.payload.schema import Driver, Gpu, Snapshot
 from gigactl.remote.probe import Probe
 from gigactl.transport.local import LocalTransport
@@ -23,6 +34,9 @@ from tests.remote.talking import connected, said
 
 NEW, OLD = "580.126.20", "535.261.03"
 BOARDS = boards.load()
+GRACE = {"gpu.*.c2c.count": "2", "gpu.*.c2c.*.status": "1", "gpu.*.c2c.0.status": "0", "gpu.*.c2c.*.speed": "44712",
+         "gpu.*.c2c.*.err0": "0", "gpu.*.c2c.*.err1": "7", "gpu.*.c2c.*.err2": "0",
+         "gpu.*.c2c.*.power": "1"}  # fmt: skip
 Look = Callable[..., Snapshot]
 
 
@@ -67,7 +81,15 @@ def driver(snapshot: Snapshot) -> Driver:
 
 def named(gpu: Gpu) -> set[str]:
     """Every reading that has a value or a reason, links under one name."""
-    return {re.sub(r"^nvlink\.\d+\.", "nvlink.N.", name) for name in (*gpu["values"], *gpu["unread"])}
+    return {catalogued(name) for name in (*gpu["values"], *gpu["unread"])}
+
+
+def catalogued(name: str) -> str:
+    return re.sub(r"^(nvlink|c2c)\.\d+\.", r"\1.N.", name)
+
+
+# told of a link only where it differs from the others, which `nvlink.links` speaks for
+APART = {name % "N" for name, _, _ in LINK_COUNTS}
 
 
 @pytest.mark.parametrize("board", sorted(BOARDS))
@@ -79,9 +101,9 @@ def test_every_reading_of_every_board_is_a_value_or_a_reason(board: str, library
     assert len(snapshot["gpus"]) == 2
     assert len({gpu["uuid"] for gpu in snapshot["gpus"]}) == 2
     for gpu in snapshot["gpus"]:
-        expected = set(READINGS)
-        if not BOARDS[board].nvlinks:
-            expected -= {name for name in READINGS if name.startswith("nvlink.N.")}
+        expected = set(READINGS) - APART
+        absent = "c2c.N." if BOARDS[board].nvlinks else ("c2c.N.", "nvlink.N.")
+        expected -= {name for name in READINGS if name.startswith(absent)}
         assert named(gpu) == expected
         assert re.fullmatch(r"0000:[0-9a-f]{2}:00\.0", gpu["pci"])
         assert gpu["name"] == BOARDS[board].name
@@ -95,11 +117,13 @@ def test_every_reading_of_every_board_is_a_value_or_a_reason(board: str, library
             assert gpu["values"][f"nvlink.{BOARDS[board].nvlinks - 1}.active"] is True
 
 
-def test_types_are_those_the_catalogue_names(look: Look) -> None:
-    kinds = {"bool": bool, "text": str, "count": int, "code": int, "mask": int, "C": int, "W": float, "B": int}
-    for gpu in look(gpus=1)["gpus"]:
+@pytest.mark.parametrize("board", ["h200", "b200"])
+def test_types_are_those_the_catalogue_names(board: str, look: Look) -> None:
+    kinds = {"bool": bool, "text": str, "count": int, "code": int, "mask": int, "C": int, "W": float, "B": int,
+             "ratio": float}  # fmt: skip
+    for gpu in look(board, "615.10.01", GRACE, gpus=1)["gpus"]:
         for name, value in gpu["values"].items():
-            unit = READINGS[re.sub(r"^nvlink\.\d+\.", "nvlink.N.", name)][0]
+            unit = READINGS[catalogued(name)][0]
             assert type(value) is kinds.get(unit, type(value)), name
 
 
@@ -121,10 +145,112 @@ def test_ids_that_changed_their_meaning_are_asked_only_where_it_is_known(library
         assert (name in gpu["values"]) is read
 
 
+ASKED = {LANE_ERRORS, *(field for _, field, _ in (*FIELDS, *LATE_FIELDS, *LINK_FIELDS, *LINK_COUNTS, *C2C_FIELDS))}
+
+
 def test_no_other_field_has_ever_changed_its_meaning() -> None:
-    asked = {field for _, field, _ in (*FIELDS, *LINK_FIELDS)}
-    assert not asked & (NEVER | GUARDED)
+    assert not ASKED & (NEVER | GUARDED)
     assert {field for _, field, _ in REASON_TIMES} <= GUARDED
+
+
+def test_every_field_of_the_binding_is_read_or_said_why_not() -> None:
+    known = {value for name, value in vars(pynvml).items() if name.startswith("NVML_FI_") and name != "NVML_FI_MAX"}
+    read = ASKED | {field for _, field, _ in REASON_TIMES}
+    skipped = [field for _, ids, _ in NOT_READ for first, last in ids for field in range(first, last + 1)]
+    assert sorted(skipped) == sorted(known - read)
+    assert {
+        int(source.partition("field ")[2].partition(",")[0]) for _, source in READINGS.values() if "field " in source
+    } == read
+    assert all(what and why for what, _, why in NOT_READ)
+
+
+def test_a_grace_host(look: Look) -> None:
+    values = look("b200", changes=GRACE, gpus=1)["gpus"][0]["values"]
+    assert (values["c2c.links"], values["c2c.links.active"]) == (2, 1)
+    assert (values["c2c.0.active"], values["c2c.1.active"], values["c2c.1.speed"]) == (False, True, 44712)
+    assert (values["c2c.0.replay_errors"], values["c2c.0.power_state"]) == (7, 1)
+
+
+def test_what_only_the_newest_drivers_know(look: Look) -> None:
+    changes = {"gpu.0.remap.inactive.0": "3", "gpu.0.remap.inactive.1": "0", "gpu.0.bank.0": "1", "gpu.0.bank.1": "0",
+               "gpu.0.bank.2": "64", "gpu.0.bank.3": "0", "gpu.0.bank.4": "1"}  # fmt: skip
+    new = look("b200", "615.10.01", changes, gpus=1)["gpus"][0]["values"]
+    assert (new["remap.inactive.correctable"], new["bank_remap.active"], new["bank_remap.banks.max"]) == (3, 1, 64)
+    assert new["bank_remap.pending"] is True
+    old = look("b200", "610.43.02", changes, gpus=1)["gpus"][0]
+    assert (old["values"]["remap.inactive.correctable"], old["unread"]["bank_remap.pending"]) == (3, "driver-too-old")
+    assert look("b200", NEW, changes, gpus=1)["gpus"][0]["unread"]["remap.inactive.correctable"] == "driver-too-old"
+
+
+def test_a_count_of_one_link_stands_beside_the_sum(look: Look) -> None:
+    changes = {"gpu.0.nvlink.4.count.208": "5", "gpu.0.nvlink.9.count.208": "2", "gpu.0.nvlink.4.count.214": "1"}
+    values = look("b200", changes=changes, gpus=1)["gpus"][0]["values"]
+    told = {name: value for name, value in values.items() if name.endswith(".receive_errors")}
+    assert told == {"nvlink.links.receive_errors": 7, "nvlink.4.receive_errors": 5, "nvlink.9.receive_errors": 2}
+    assert (values["nvlink.links.malformed_packets"], values["nvlink.4.recovery_failed"]) == (0, 1)
+
+
+def test_the_worst_error_rate_speaks_for_all_links(look: Look) -> None:
+    """Mantissa above, exponent below: 0xF0C is 15e-12."""
+    every, one = {"gpu.*.nvlink.*.count.222": "0xFFF"}, {"gpu.0.nvlink.4.count.222": "0xF0C"}
+    values = look("b200", changes=every, gpus=1)["gpus"][0]["values"]
+    assert {name: value for name, value in values.items() if "symbol_ber" in name} == {
+        "nvlink.links.symbol_ber": 15e-255
+    }
+    values = look("b200", changes={**every, **one}, gpus=1)["gpus"][0]["values"]
+    assert (values["nvlink.links.symbol_ber"], values["nvlink.4.symbol_ber"]) == (15e-12, 15e-12)
+    assert values["nvlink.5.symbol_ber"] == 15e-255
+
+
+def test_a_link_that_refuses_leaves_no_sum(look: Look) -> None:
+    gpu = look("b200", changes={"gpu.0.nvlink.4.count.208": "!999", "gpu.0.nvlink.5.count.208": "2"}, gpus=1)["gpus"][0]
+    refused = "failed: NVML error 999"
+    assert (gpu["unread"]["nvlink.links.receive_errors"], gpu["unread"]["nvlink.4.receive_errors"]) == (
+        refused,
+        refused,
+    )
+    assert (gpu["values"]["nvlink.5.receive_errors"], gpu["values"]["nvlink.6.receive_errors"]) == (2, 0)
+
+
+def test_links_that_are_down_do_not_decide_what_the_others_are_asked(look: Look) -> None:
+    down = {f"gpu.0.nvlink.0.{what}": "!2" for what in ("speed", "count.221", "count.208")}
+    gpu = look("b200", changes={"gpu.0.nvlink.0.state": "0", **down}, gpus=1)["gpus"][0]
+    assert (gpu["values"]["nvlink.1.speed"], gpu["values"]["nvlink.17.symbol_errors"]) == (53125, 0)
+    assert {"nvlink.0.speed", "nvlink.0.symbol_errors", "nvlink.0.receive_errors"} <= set(gpu["unread"])
+
+
+def test_what_no_link_has_is_told_once(look: Look) -> None:
+    unread = look("h200", gpus=1)["gpus"][0]["unread"]
+    assert unread["nvlink.N.symbol_errors"] == unread["nvlink.links.receive_errors"] == "not-supported"
+    assert [name for name in unread if re.match(r"nvlink\.\d", name)] == []
+
+
+def test_errors_of_lanes_are_added_up(look: Look) -> None:
+    gpu = look(changes={"gpu.0.pcie.lane.0": "1", "gpu.0.pcie.lane.15": "4"}, gpus=2)["gpus"]
+    assert gpu[0]["values"]["pcie.lane_errors"] == 5
+    assert gpu[1]["unread"]["pcie.lane_errors"] == "not-supported"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the details are root's")
+def test_sram_errors_by_what_found_them_and_where(look: Look) -> None:
+    changes = {"gpu.0.ecc.1.1.7": "6", "gpu.0.ecc.1.0.7": "2", "gpu.0.ecc.0.1.7": "9", "gpu.0.ecc.0.0.2": "4",
+               "gpu.0.sram.parity.1": "5", "gpu.0.sram.bucket.1": "4", "gpu.0.sram.bucket.3": "2"}  # fmt: skip
+    values = look(changes=changes, gpus=1)["gpus"][0]["values"]
+    sram = {name[len("ecc.sram.") :]: value for name, value in values.items() if name.startswith("ecc.sram.")}
+    assert {name: value for name, value in sram.items() if value} == {
+        "aggregate.corrected": 9, "volatile.uncorrected": 2, "aggregate.uncorrected": 6, "volatile.secded": 2,
+        "aggregate.parity": 5, "aggregate.secded": 1, "aggregate.sm": 4, "aggregate.mcu": 2,
+    }  # fmt: skip
+    assert (values["ecc.dram.volatile.corrected"], values["ecc.dram.aggregate.corrected"]) == (4, 0)
+
+
+def test_limits_relative_to_the_point_of_slowing_down_and_the_place_in_the_rack(look: Look) -> None:
+    values = look("b200", gpus=1)["gpus"][0]["values"]
+    limits = [values[f"temperature.tlimit.{what}"] for what in ("shutdown", "slowdown", "memory", "gpu")]
+    assert limits == [-7, -2, 0, 0]
+    assert (values["platform.host"], values["platform.peer_type"], values["mode.addressing"]) == (1, 1, 0)
+    assert values["nvlink.links.to_switch"] == 18
+    assert isinstance(values["inforom.checksum"], int)
 
 
 def test_a_lost_gpu(look: Look) -> None:

@@ -5,8 +5,9 @@
  *
  * Keys beside those of the other files: `violation.N` (ns), `temp.memory`, `temp.tlimit.0` to `.3` (C, relative), `power.instant`
  * (mW; else `power`), `reason.sw_thermal`, `reason.hw_thermal`, `reason.hw_power_brake` (ns), `recovery`, `nvlink.switches`
- * (links that end at a switch), `pcie.l0recovery`, `pcie.err.ID`, `smoothing.N` and `balancing.N` (of power); of each link:
- * `speed` (MB/s), `count.ID`, `power`. */
+ * (links that end at a switch), `pcie.l0recovery`, `pcie.err.ID`, `pcie.lane.N` (errors), `smoothing.N` and `balancing.N` (of
+ * power), `remap.inactive.0` and `.1`, `bank.0` to `.4`; of each link: `speed` (MB/s), `count.ID`, `power`; of the links to the
+ * CPU: `c2c.count`, and for each or (`c2c.*.`) all `status`, `speed` (MB/s), `err0` to `err2`, `power`. */
 #define _GNU_SOURCE
 #include <stdio.h>
 
@@ -19,7 +20,7 @@ API Code nvmlDeviceGetFieldValues(Device device, int count, FieldValue *values);
 /* CUDA 12.9's and 13.0's headers put the event reasons' times in front of power smoothing; 580.82 took them back out. */
 #define SHIFTED (SINCE(575, 51) && !SINCE(580, 82))
 
-typedef enum { NUMBER, WOBBLING, ENERGY, ECC, LINK, ONE_LINK, INSTANT } Source;
+typedef enum { NUMBER, WOBBLING, ENERGY, ECC, LINK, ONE_LINK, INSTANT, LANE, C2C } Source;
 
 /* Power may be asked of the GPU (0), its module or its memory; the lab knows the GPU's alone. */
 enum { FIRST_POWER = 185, LAST_POWER = 192, POWER_OF_GPU = 0 };
@@ -63,7 +64,11 @@ static const Field fields[] = {
     {166, 166, UNSIGNED, LINK, "version", 0},
     {167, 167, UNSIGNED, LINK, "power", 0},
     {169, 169, UNSIGNED_LONG_LONG, NUMBER, "pcie.l0recovery", 0},
-    {173, 183, UNSIGNED, NUMBER, "pcie.err.%u", 0},
+    {170, 170, UNSIGNED, NUMBER, "c2c.count", 0},
+    {171, 171, UNSIGNED, C2C, "status", 0},
+    {172, 172, UNSIGNED, C2C, "speed", 0},
+    {173, 182, UNSIGNED, NUMBER, "pcie.err.%u", 0},
+    {183, 183, UNSIGNED, LANE, "pcie.lane.%u", 0},
     {185, 185, UNSIGNED, WOBBLING, "power", 0},
     {186, 186, UNSIGNED, INSTANT, "power.instant", 0},
     {187, 187, UNSIGNED, NUMBER, "power.min", 0},
@@ -89,6 +94,10 @@ static const Field fields[] = {
     {230, 230, UNSIGNED, NUMBER, "recovery", 0},
     {235, 250, UNSIGNED_LONG_LONG, LINK, "count.%u", 0},
 #endif
+#if SINCE(575, 0)
+    {231, 233, UNSIGNED_LONG_LONG, C2C, "err%u", 231},
+    {234, 234, UNSIGNED, C2C, "power", 0},
+#endif
 #if SHIFTED
     {251, 251, UNSIGNED_LONG_LONG, NUMBER, "reason.sw_thermal", 0},
     {252, 252, UNSIGNED_LONG_LONG, NUMBER, "reason.hw_thermal", 0},
@@ -103,6 +112,12 @@ static const Field fields[] = {
     {270, 270, UNSIGNED_LONG_LONG, NUMBER, "reason.hw_thermal", 0},
     {271, 271, UNSIGNED_LONG_LONG, NUMBER, "reason.hw_power_brake", 0},
     {272, 273, UNSIGNED, NUMBER, "balancing.%u", 272},
+#endif
+#if SINCE(610, 0)
+    {301, 302, UNSIGNED, NUMBER, "remap.inactive.%u", 301},
+#endif
+#if SINCE(615, 0)
+    {303, 307, UNSIGNED, NUMBER, "bank.%u", 303},
 #endif
 };
 
@@ -145,6 +160,12 @@ static const struct {
 #if SINCE(595, 0)
     {289, 295},
 #endif
+#if SINCE(610, 0)
+    {296, 302},
+#endif
+#if SINCE(615, 0)
+    {303, 307},
+#endif
 };
 
 static bool is_known(unsigned id) {
@@ -172,6 +193,17 @@ static Code of_link(Device device, const Field *field, unsigned link, unsigned i
     return link_number(device, link, what, number);
 }
 
+/* Of one link between GPU and CPU. */
+static Code of_c2c(Device device, const Field *field, unsigned link, unsigned id, long long *number) {
+    char what[16];
+    if (link >= lab_number_or(device, 0, "c2c.count")) {
+        return NOT_SUPPORTED;
+    }
+    snprintf(what, sizeof what, field->key, id - field->base);
+    Code code = lab_number(device, number, "c2c.%u.%s", link, what);
+    return code != NOT_SUPPORTED ? code : lab_number(device, number, "c2c.*.%s", what);
+}
+
 static Code read_field(Device device, const Field *field, const FieldValue *asked, long long *number) {
     Count count = 0;
     Code code;
@@ -186,6 +218,10 @@ static Code read_field(Device device, const Field *field, const FieldValue *aske
             return code != NOT_SUPPORTED ? code : lab_wobbling(device, number, "power");
         case LINK:
             return of_link(device, field, asked->scope, asked->id, number);
+        case C2C:
+            return of_c2c(device, field, asked->scope, asked->id, number);
+        case LANE:
+            return lab_number(device, number, field->key, asked->scope);
         case ONE_LINK:
             return link_number(device, asked->id - field->base, field->key, number);
         case ENERGY:

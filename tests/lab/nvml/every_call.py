@@ -13,8 +13,9 @@ from typing import Any
 
 import pynvml as nv
 
-FIELDS = (74, 75, 82, 83, 91, 142, 143, 144, 145, 147, 161, 162, 163, 164, 165, 169, *range(173, 184), 185, 186, 191,
-          *range(193, 197), *range(206, 216), *range(219, 223), 230, 269, 270, 271)  # fmt: skip
+FIELDS = (74, 75, 82, 83, 91, 95, 142, 143, 144, 145, 147, 161, 162, 163, 164, 165, *range(169, 184), 185, 186, 191,
+          *range(193, 197), *range(206, 216), *range(219, 223), *range(230, 235), 269, 270, 271,
+          *range(301, 308))  # fmt: skip
 
 
 def _struct(kind: Any, call: Any) -> Callable[[Any], Any]:
@@ -64,6 +65,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "nvmlDeviceGetBoardPartNumber": nv.nvmlDeviceGetBoardPartNumber,
     "nvmlDeviceGetVbiosVersion": nv.nvmlDeviceGetVbiosVersion,
     "nvmlDeviceGetInforomImageVersion": nv.nvmlDeviceGetInforomImageVersion,
+    "nvmlDeviceGetInforomConfigurationChecksum": nv.nvmlDeviceGetInforomConfigurationChecksum,
     "nvmlDeviceGetGspFirmwareVersion": nv.nvmlDeviceGetGspFirmwareVersion,
     "nvmlDeviceGetArchitecture": nv.nvmlDeviceGetArchitecture,
     "nvmlDeviceGetCudaComputeCapability": nv.nvmlDeviceGetCudaComputeCapability,
@@ -92,6 +94,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "nvmlDeviceGetPersistenceMode": nv.nvmlDeviceGetPersistenceMode,
     "nvmlDeviceGetComputeMode": nv.nvmlDeviceGetComputeMode,
     "nvmlDeviceGetMigMode": nv.nvmlDeviceGetMigMode,
+    "nvmlDeviceGetAddressingMode": nv.nvmlDeviceGetAddressingMode,
     "nvmlDeviceGetEccMode": nv.nvmlDeviceGetEccMode,
     "nvmlDeviceGetTotalEccErrors": lambda handle: [
         nv.nvmlDeviceGetTotalEccErrors(handle, kind, counter) for kind in (0, 1) for counter in (0, 1)

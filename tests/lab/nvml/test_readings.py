@@ -25,11 +25,15 @@ SINCE = {
     "nvmlDeviceGetMarginTemperature": (570,),
     "nvmlDeviceGetPlatformInfo": (570,),
     "nvmlDeviceGetRepairStatus": (580,),
+    "nvmlDeviceGetAddressingMode": (580,),
     "nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts": (580,),
     "nvmlDeviceGetUnrepairableMemoryFlag_v1": (590,),
     **{f"field {field}": (560,) for field in (*range(206, 216), *range(219, 223))},
     "field 230": (570,),
+    **{f"field {field}": (575,) for field in range(231, 235)},
     **{f"field {field}": (580, 82) for field in (269, 270, 271)},
+    **{f"field {field}": (610,) for field in (301, 302)},
+    **{f"field {field}": (615,) for field in range(303, 308)},
 }
 # the boards that have something, where not all do: nvml.h on architectures; without NVLink nothing of a link
 HAVE = {
@@ -46,7 +50,7 @@ HAVE = {
     "field 147": EVERYWHERE - {"a100-pcie"},
     **{f"field {field}": HOPPER | {"a100"} for field in (161, 162, 163)},
     **{f"field {field}": EVERYWHERE - {"a100-pcie"} for field in (164, 165)},
-    "field 183": frozenset(),
+    **{f"field {field}": frozenset() for field in (170, 171, 172, 183, *range(231, 235), *range(301, 308))},
     **{f"field {field}": HOPPER | B200 for field in range(193, 197)},
     **{f"field {field}": B200 for field in (*range(206, 216), *range(219, 223))},
     "field 230": HOPPER | B200,
