@@ -82,8 +82,12 @@ class _Crew(Generic[T]):
     def stop(self, reason: str) -> None:
         if self._stopped is None:
             self._stopped = Stopped(reason)
-            for worker in self._talking:
-                worker.cancel()
+            for worker in tuple(self._talking):
+                self._cut(worker)
+
+    def _cut(self, worker: asyncio.Task[None]) -> None:
+        if worker in self._talking:
+            worker.cancel()
 
     async def _work(self) -> None:
         for host in self._hosts:
@@ -122,22 +126,26 @@ class _Crew(Generic[T]):
                 raise
             else:
                 worker.uncancel()
-                failure = Stopped(self._stopped.detail)
+                failure = None if conversation.spoken else Stopped(self._stopped.detail)
         except Exception as error:
             log.exception("%s: unexpected", host.name)
             failure = HostError(f"unexpected {type(error).__name__}: {error}")
         finally:
             self._talking.discard(worker)
+        partial = None if failure is None else conversation.last_resort()
+        if partial is not None:
+            await self._arrived.put(partial)
         return conversation.ended(failure)
 
     async def _deliver(self, message: Message[T]) -> None:
-        """Wait for the consumer. `stop` cancels only workers that wait for their host, so no message is lost."""
+        """Wait for the consumer. `stop` cancels only workers that wait for their host, so no message is lost; one that
+        was here meanwhile is cut when it waits again: a dialogue that has no more to say is at its end by then."""
         worker = _this_task()
         self._talking.discard(worker)
         await self._arrived.put(message)
-        if self._stopped is not None:
-            raise Stopped(self._stopped.detail)
         self._talking.add(worker)
+        if self._stopped is not None:
+            asyncio.get_running_loop().call_soon(self._cut, worker)
 
 
 def _this_task() -> asyncio.Task[None]:

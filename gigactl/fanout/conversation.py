@@ -14,7 +14,7 @@ from gigactl.errors import BecomeFailed, ConnectionLost, DeadlineExceeded, HostE
 from gigactl.inventory.model import Host
 from gigactl.results import Status
 from gigactl.transport.base import Become, Blob, Connection, Deadline, Endpoint, Exec, Process, Transport
-from gigactl.transport.dialogue import Dialogue, Effect, Ended, Message, Resumable
+from gigactl.transport.dialogue import CutShort, Dialogue, Effect, Ended, Message, Resumable
 
 T = TypeVar("T")
 Deliver = Callable[[Message[T]], Awaitable[None]]
@@ -34,8 +34,24 @@ class Conversation(Generic[T]):
         self._allowed = attempts
         self._tried = 0
         self._sent = False
+        self._asked = False
         self._heard = False
+        self._spoken = False
+        self._partial: Message[T] | None = None
         self._began = deadline.clock()
+
+    @property
+    def spoken(self) -> bool:
+        """Whether the dialogue came to its end: then only the goodbye is left, and cutting that loses nothing."""
+        return self._spoken
+
+    def last_resort(self) -> Message[T] | None:
+        """What a cut attempt had in part, where no message came; to be delivered when all is given up."""
+        partial, self._partial = self._partial, None
+        if partial is None or self._heard:
+            return None
+        self._heard = True
+        return partial
 
     async def hold(self, transport: Transport, deliver: Deliver[T]) -> None:
         """Speak until the dialogue ends. Raises HostError when it failed and no further attempt is allowed."""
@@ -50,14 +66,22 @@ class Conversation(Generic[T]):
 
     async def _attempt(self, transport: Transport, deliver: Deliver[T]) -> None:
         self._tried += 1
+        self._asked = False
         limit = asyncio.timeout(self._deadline.remaining() + _LAST_WORDS_S)
         try:
             async with limit:
                 await self._speak(transport, deliver, limit)
+        except CutShort as cut:
+            self._partial = Message(self._host.name, cut.partial)
+            raise cut.lost from None
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise DeadlineExceeded("while waiting for the host") from None
+            if not self._spoken:
+                raise DeadlineExceeded("while waiting for the host") from None
+        except HostError:
+            if not self._spoken:
+                raise
 
     async def _speak(self, transport: Transport, deliver: Deliver[T], limit: asyncio.Timeout) -> None:
         host = self._host
@@ -69,9 +93,10 @@ class Conversation(Generic[T]):
                     limit.reschedule(None)  # a slow consumer is not the host's fault
                     await deliver(Message(host.name, value))
                     limit.reschedule(_loop_time() + self._deadline.remaining() + _LAST_WORDS_S)
+            self._spoken = True
 
     def _note_sent(self) -> None:
-        self._sent = True
+        self._sent = self._asked = True
 
     def _note(self, value: T) -> None:
         self._heard = True
@@ -107,6 +132,8 @@ class Conversation(Generic[T]):
             return Status.UNKNOWN
         if isinstance(failure, Stopped):
             return Status.UNKNOWN if self._sent else Status.SKIPPED
+        if isinstance(failure, DeadlineExceeded) and self._asked:
+            return Status.UNKNOWN  # it was reached, and did not answer in time
         if isinstance(failure, Unreachable | ConnectionLost | DeadlineExceeded):
             return Status.UNREACHABLE
         return Status.UNKNOWN

@@ -16,7 +16,7 @@ from gigactl.remote.heard import Heard
 from gigactl.remote.reply import LIMIT_BYTES, Assembly
 from gigactl.remote.smi import without_python
 from gigactl.transport.base import Become, Connection, Deadline, Exec
-from gigactl.transport.dialogue import Effect
+from gigactl.transport.dialogue import CutShort, Effect
 
 ENTRY = "gigactl.payload.probe"
 # what the host's own deadline leaves for its last lines to reach us: a tenth of what is left, within these bounds
@@ -70,8 +70,12 @@ class Probe:
         heard = Heard(take=assembly.feed)
         try:
             await heard.all_of(connection, asked, deadline)
-        except (ConnectionLost, DeadlineExceeded):
-            # what came before a cut is still true
+        except ConnectionLost as lost:
+            # what came before a cut is still true, but less than another attempt may give
+            if assembly.worth_keeping:
+                raise CutShort(lost, assembly.snapshot()) from None
+            raise
+        except DeadlineExceeded:
             if not assembly.worth_keeping:
                 raise
         if not (assembly.worth_keeping or assembly.asked == "no-python" or (assembly.asked and not carried)):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from gigactl.errors import HostError
+from gigactl.errors import ConnectionLost, HostError
 from gigactl.inventory.model import Host
 from gigactl.results import Status
 from gigactl.transport.base import Connection, Deadline
@@ -43,6 +43,16 @@ class Resumable(Dialogue[T], Protocol[T]):
         ...
 
 
+class CutShort(ConnectionLost, Generic[T]):
+    """The session was cut after a part of the message had come that is worth having: `partial`. A dialogue raises it
+    before its first message; the engine tries again, and delivers the part where nothing better comes."""
+
+    def __init__(self, lost: ConnectionLost, partial: T) -> None:
+        super().__init__(lost.detail, hint=lost.hint)
+        self.lost = lost
+        self.partial = partial
+
+
 @dataclass(frozen=True, slots=True)
 class Message(Generic[T_co]):
     """Something one host said."""
@@ -53,9 +63,11 @@ class Message(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A host is done; exactly one per host, after its messages. OK when the dialogue came to its end; UNREACHABLE
-    before the first reply; UNKNOWN after it, also where that was a refusal or not our protocol, or a ONCE may have run;
-    SKIPPED when nothing was sent. `attempts` counts connections tried; `seconds` is from the first of them."""
+    """A host is done; exactly one per host, after its messages. OK when the dialogue came to its end, whatever becomes
+    of the connection then. UNREACHABLE where no session came to be, or it was cut before the first reply. UNKNOWN after
+    the first reply, where that was a refusal or not our protocol, where the time ran out with a request on the host
+    (it was reached), or a ONCE may have run. SKIPPED when nothing was sent. `attempts` counts connections tried;
+    `seconds` is from the first of them."""
 
     host: str
     status: Status

@@ -7,6 +7,7 @@ import gc
 import tracemalloc
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -27,8 +28,8 @@ from gigactl.fanout.asyncio_engine import AsyncioEngine
 from gigactl.fanout.base import Engine, Limits
 from gigactl.inventory.model import Host
 from gigactl.results import Status
-from gigactl.transport.base import Connection, Deadline, Exec, Transport
-from gigactl.transport.dialogue import Dialogue, Effect, Ended, Message
+from gigactl.transport.base import Connection, Deadline, Endpoint, Exec, Transport
+from gigactl.transport.dialogue import CutShort, Dialogue, Effect, Ended, Message
 from gigactl.transport.simulated import Reply, Script, SimulatedTransport
 from tests.fanout.virtual import run
 
@@ -208,7 +209,8 @@ def test_deadlines_and_statuses(
             assert ended.status is Status.UNKNOWN
         if isinstance(ended.failure, DeadlineExceeded) and not result.messages[name] and ended.attempts:
             uncertain = dialogue.effect is Effect.ONCE and "may have run" in ended.failure.detail
-            assert ended.status is (Status.UNKNOWN if uncertain else Status.UNREACHABLE)
+            reached = "connecting" not in ended.failure.detail
+            assert ended.status is (Status.UNKNOWN if uncertain or reached else Status.UNREACHABLE)
 
 
 @every_engine
@@ -273,6 +275,115 @@ def failing_first(reply: Reply) -> Script:
 def test_a_read_is_tried_again_until_its_first_message(make: Callable[..., Engine]) -> None:
     result = go(make, [failing_first(Reply(b"1 2"))], Count(), Limits(attempts=2))
     assert (result.ended["h00000"].status, result.messages["h00000"]) == (Status.OK, [1, 2])
+
+
+@dataclass(frozen=True)
+class InPart(Count):
+    """What came before a cut is worth having, but less than all: one list in the end."""
+
+    async def speak(self, host: Host, connection: Connection, deadline: Deadline) -> AsyncIterator[int]:
+        numbers: list[int] = []
+        try:
+            async for number in super(InPart, self).speak(host, connection, deadline):
+                numbers.append(number)
+        except ConnectionLost as lost:
+            raise CutShort(lost, sum(numbers)) from None
+        yield sum(numbers)
+
+
+def test_what_came_in_part_is_asked_for_again(make: Callable[..., Engine]) -> None:
+    replies = iter([Reply(b"1", cut=True)])
+    script = Script(answer=lambda exec: next(replies, Reply(b"1 2 3")))
+    result = go(make, [script], InPart(), Limits(attempts=2))
+    assert (result.ended["h00000"].status, result.messages["h00000"]) == (Status.OK, [6])
+
+
+@pytest.mark.parametrize("then", [Reply(b"1 2", cut=True), Reply(hang=True), Reply(cut=True)])
+def test_what_came_in_part_is_the_last_resort(make: Callable[..., Engine], then: Reply) -> None:
+    replies = iter([Reply(b"1", cut=True)])
+    result = go(make, [Script(answer=lambda exec: next(replies, then))], InPart(), Limits(attempts=2))
+    ended = result.ended["h00000"]
+    assert (ended.status, ended.attempts) == (Status.UNKNOWN, 2)
+    assert len(result.messages["h00000"]) == 1
+    assert not isinstance(ended.failure, CutShort), "it would keep the part for as long as the failure is kept"
+
+
+def test_what_came_in_part_is_not_lost_by_stopping(make: Callable[..., Engine]) -> None:
+    async def main() -> list[Arrival]:
+        replies = iter([Reply(b"1 2", cut=True)])
+        transport = SimulatedTransport(otherwise=Script(answer=lambda exec: next(replies, Reply(hang=True))))
+        async with make(lambda host: transport).run(hosts(1), InPart(), Limits(attempts=2)) as arrivals:
+            asyncio.get_running_loop().call_later(5, arrivals.stop, "enough")
+            return [arrival async for arrival in arrivals]
+
+    (said, ended) = run(main())
+    assert isinstance(said, Message)
+    assert said.value == 3
+    assert isinstance(ended, Ended)
+    assert isinstance(ended.failure, Stopped)
+
+
+class SlowToLeave:
+    """A transport whose connections take their time to say goodbye, or fail at it."""
+
+    def __init__(self, goodbye_s: float = 0.0, failure: HostError | None = None) -> None:
+        self._inner = SimulatedTransport(otherwise=Script(answer=counting(2)))
+        self._goodbye_s = goodbye_s
+        self._failure = failure
+
+    @asynccontextmanager
+    async def connect(self, endpoint: Endpoint, deadline: Deadline) -> AsyncIterator[Connection]:
+        async with self._inner.connect(endpoint, deadline) as connection:
+            yield connection
+        await asyncio.sleep(self._goodbye_s)
+        if self._failure is not None:
+            raise self._failure
+
+
+def left(make: Callable[..., Engine], transport: Transport, limits: Limits, stop_s: float | None = None) -> Ended:
+    async def main() -> Ended:
+        async with make(lambda host: transport).run(hosts(1), Count(), limits) as arrivals:
+            if stop_s is not None:
+                asyncio.get_running_loop().call_later(stop_s, arrivals.stop, "enough")
+            return [arrival async for arrival in arrivals if isinstance(arrival, Ended)][-1]
+
+    return run(main())
+
+
+def test_a_dialogue_at_its_end_is_ok_whatever_the_goodbye_meets(make: Callable[..., Engine]) -> None:
+    slow = SlowToLeave(goodbye_s=100)
+    for transport, limits, stop_s in (
+        (slow, Limits(host_s=5), None),
+        (slow, Limits(host_s=60, total_s=3), None),
+        (slow, Limits(), 2.0),
+        (SlowToLeave(failure=ConnectionLost("x")), Limits(attempts=3), None),
+        (SlowToLeave(failure=DeadlineExceeded("x")), Limits(), None),
+    ):
+        ended = left(make, transport, limits, stop_s)
+        assert (ended.status, ended.failure, ended.attempts) == (Status.OK, None, 1)
+        assert ended.seconds < 5 + GRACE_S
+
+
+def test_a_dialogue_that_had_said_all_when_the_run_was_stopped_is_ok(make: Callable[..., Engine]) -> None:
+    async def main() -> list[Arrival]:
+        transport = SimulatedTransport(otherwise=Script(answer=lambda exec: Reply(b"1")))
+        async with make(lambda host: transport).run(hosts(3), Count(), Limits(window=1)) as arrivals:
+            await asyncio.sleep(1)  # the first message waits to be taken; the first Ended to be put beside it
+            arrivals.stop("enough")
+            return [arrival async for arrival in arrivals]
+
+    statuses = [arrival.status for arrival in run(main()) if isinstance(arrival, Ended)]
+    assert statuses == [Status.OK, Status.SKIPPED, Status.SKIPPED]
+
+
+def test_a_host_that_was_reached_and_is_out_of_time_is_not_unreachable(make: Callable[..., Engine]) -> None:
+    for script, status in (
+        (Script(answer=lambda exec: Reply(hang=True)), Status.UNKNOWN),
+        (Script(connect_s=100), Status.UNREACHABLE),
+    ):
+        ended = go(make, [script], Count(), Limits(host_s=5)).ended["h00000"]
+        assert isinstance(ended.failure, DeadlineExceeded)
+        assert ended.status is status
 
 
 def test_once_may_be_tried_again_before_anything_was_sent(make: Callable[..., Engine]) -> None:

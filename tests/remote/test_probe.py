@@ -22,7 +22,7 @@ from gigactl.remote.bundle import probe_bundle
 from gigactl.remote.clean import Clean
 from gigactl.remote.probe import Probe
 from gigactl.transport.base import Become, Exec, Exit
-from gigactl.transport.dialogue import Effect
+from gigactl.transport.dialogue import CutShort, Effect
 from gigactl.transport.simulated import Reply, Script, SimulatedTransport
 from tests.remote.talking import connected, said
 
@@ -250,15 +250,23 @@ def test_what_a_login_shell_prints_first_is_passed_over(recorded: dict[str, byte
     assert snapshot["complete"]
 
 
-def test_a_cut_reply_keeps_what_came(recorded: dict[str, bytes]) -> None:
-    for reply in (
-        Reply(lines(HELLO, recorded["facts"], b'{"type":"gpu","ind'), cut=True),
-        Reply(lines(HELLO, recorded["facts"]), exit=Exit(None, "KILL")),
+def test_a_reply_that_ends_too_early_keeps_what_came(recorded: dict[str, bytes]) -> None:
+    for reply, seconds in (
+        (Reply(lines(HELLO, recorded["facts"]), exit=Exit(None, "KILL")), 30.0),
+        (Reply(lines(HELLO, recorded["facts"], b'{"type":"gpu","ind'), hang=True), 0.2),
     ):
-        snapshot, _ = said(Probe(), scripted(reply))
+        snapshot, _ = said(Probe(), scripted(reply), seconds=seconds)
         assert not snapshot["complete"]
         assert snapshot["facts"] is not None
         assert snapshot["driver"] is None
+
+
+def test_a_cut_reply_is_what_came_and_may_be_asked_for_again(recorded: dict[str, bytes]) -> None:
+    with pytest.raises(CutShort) as cut:
+        said(Probe(), scripted(Reply(lines(HELLO, recorded["facts"], b'{"type":"gpu","ind'), cut=True)))
+    assert cut.value.retryable
+    assert not cut.value.partial["complete"]
+    assert cut.value.partial["facts"] is not None
 
 
 def test_a_cut_before_the_facts_is_an_error() -> None:
