@@ -3,7 +3,8 @@
 Laws, tested against every engine: exactly one `Ended` per host, after its messages; a host's fault never leaves `run`
 as an exception; no retry of ONCE once its exec request may have been sent (the failure says so), of READ after its
 first message; RESUMABLE at any time, from its own cursor; what a dialogue had in part when it was cut is delivered
-where no further attempt gave more; a dialogue that came to its end is OK, whatever its goodbye meets; memory bounded by the window, not by the hosts.
+where no further attempt gave more; a dialogue that came to its end is OK, whatever its goodbye meets; memory bounded
+by the window, not by the hosts.
 """
 
 from __future__ import annotations
