@@ -5,7 +5,7 @@ import os
 
 from gigactl.payload import facts, kernel_log, spawn, tree
 from gigactl.payload.reader_lock import READER_NAME
-from gigactl.payload.watch import Plan
+from gigactl.payload.watch import TIME_UP, Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -227,9 +227,12 @@ class NvmlPlan(Plan):
     def interrupted(self, step: str, why: str) -> bool:
         index, _, name = step.partition(" ")
         if not index.isdigit():
-            self.driver.update(
-                state="timed-out" if why == "timed-out" else "failed", detail="%s: %s" % (step or "start", why)
+            state, _, more = why.partition(":")
+            # a step that still had time did not hang: its name must not come first
+            detail = (
+                "%s in %s" % (more.strip(), step or "start") if why == TIME_UP else "%s: %s" % (step or "start", why)
             )
+            self.driver.update(state=state, detail=detail)
             return False
         self._give_up(int(index), why, name)
         return True

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 GRACE = 1.0  # seconds a killed child may take to be gone; past it, it sits in the kernel and cannot be killed
 SPIN = 2.0  # seconds of CPU beyond a step's time that no reader at work uses: all of a host of 8 GPUs takes 0.1
+# what a library does to its process; any other signal came from outside, as when memory ran out, and says nothing of it
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE)
+TIME_UP = "timed-out: the probe's time was up"
 LOOK = 0.25  # seconds between two looks of ours that still count as watching; the probe means to look every 0.05
 
 
@@ -45,7 +48,8 @@ class Plan:
         raise NotImplementedError
 
     def interrupted(self, step: str, why: str) -> bool:
-        """The child ended in this step (`timed-out`, or `failed: …`). True: another child goes on with what is left."""
+        """The child ended in this step (`timed-out`, `timed-out: …` where it still had time, `failed: …`
+        for a crash, `not-read: …` for what is not its doing). True: another child goes on with what is left."""
         raise NotImplementedError
 
     def stuck(self, step: str, pid: int) -> None:
@@ -131,14 +135,14 @@ class Watch:
                 self._finish()
                 return False
             if kind == "error":
-                self._retire(child, "failed: %s" % value)
+                self._retire(child, "not-read: %s" % value)
                 return False
             try:
                 self._plan.heard(kind, value)
             except OSError:  # of our own output: nobody reads it any more
                 raise
             except Exception as error:  # whatever one child says, the rest of the probe is still to be told
-                self._retire(child, "failed: %s" % printable("%s: %s" % (type(error).__name__, error)))
+                self._retire(child, "not-read: %s" % printable("%s: %s" % (type(error).__name__, error)))
                 return False
         return ended
 
@@ -163,12 +167,18 @@ class Watch:
 
     def _await_death(self, child: "children.Child") -> None:
         if child.reaped():
-            ours = self._dying is not None and child.signal() == signal.SIGKILL
-            self._retire(child, "timed-out" if ours else "failed: the reader ended by signal %d" % child.signal())
+            self._retire(child, self._how_it_ended(child.signal()))
         elif self._dying is not None and self._dying.look() > GRACE and not child.runnable():
             _, _, step = child.progress()
             self._plan.stuck(step, child.pid)
             self._finish()
+
+    def _how_it_ended(self, number: int) -> str:
+        if self._dying is not None and number == signal.SIGKILL:
+            return "timed-out"
+        if number in CRASHES:
+            return "failed: the reader ended by signal %d" % number
+        return "not-read: the reader was ended by signal %d" % number if number else "not-read: the reader just ended"
 
     def _retire(self, child: "children.Child", why: str) -> None:
         _, _, step = child.progress()
@@ -206,7 +216,7 @@ class Watch:
             _, _, step = child.progress()
             self._kill(child.pid)
             if self._dies(child):
-                self._plan.interrupted(step, "timed-out" if late else "timed-out: the probe's time was up")
+                self._plan.interrupted(step, "timed-out" if late else TIME_UP)
             else:
                 self._plan.stuck(step, child.pid)
         self._finish()

@@ -70,6 +70,14 @@ def crash():
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def told_to_go():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def stumble():
     raise KeyError("nobody expected this")
 
@@ -143,6 +151,8 @@ READERS = {
     "hangs": struck((1,), hang),
     "all-hang": struck((0, 1, 2), hang),
     "crashes": struck((1,), crash),
+    "killed": struck((1,), killed),
+    "told-to-go": struck((1,), told_to_go),
     "stumbles": struck((1,), stumble),
     "spins": struck((1,), spin),
     "unkillable": struck((1,), hang),

@@ -176,8 +176,14 @@ class Probing(unittest.TestCase):
 
     def test_a_reader_that_stumbles_costs_one_gpu(self):
         _, gpus = self.pieces(self.probe("stumbles"))
-        self.assertEqual(gpus[1]["unread"]["*"], "failed: KeyError: 'nobody expected this'")
+        self.assertEqual(gpus[1]["unread"]["*"], "not-read: KeyError: 'nobody expected this'")
         self.assertEqual(gpus[2]["unread"], {})
+
+    def test_a_reader_ended_from_outside_says_nothing_of_its_gpu(self):
+        for reader in ("killed", "told-to-go"):
+            _, gpus = self.pieces(self.probe(reader))
+            self.assertTrue(gpus[1]["unread"]["*"].startswith("not-read: the reader was ended by signal"), reader)
+            self.assertEqual(gpus[2]["unread"], {})
 
     def test_a_lost_gpu_has_the_address_nobody_else_has(self):
         _, gpus = self.pieces(self.probe("lost"))

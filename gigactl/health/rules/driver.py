@@ -32,6 +32,8 @@ def state(rule: Rule, view: View, out: Collect) -> None:
         out.find(finding, _evidence(driver, source))
     elif said == "timed-out":
         _init_timed_out(rule, view, driver, out)
+    elif said == "not-read":  # our reader was ended from outside, or stumbled: nothing is known of NVML
+        out.gap(rule, _STATE, Unread(Reason.NOT_READ, driver["detail"]))
     elif said == "failed":
         _failed(rule, driver, out)
     elif said == "ok":
@@ -50,7 +52,7 @@ def _evidence(driver: Driver, source: str) -> Evidence:
 
 
 def _init_timed_out(rule: Rule, view: View, driver: Driver, out: Collect) -> None:
-    """nvmlInit was cut short. With the persistence daemon it takes milliseconds, so that is a hang; without it a cold
+    """nvmlInit was cut short (`detail` begins with it where it overran its own time). With the persistence daemon it takes milliseconds, so that is a hang; without it a cold
     start of eight GPUs takes tens of seconds, and then it only was not measured (as when another probe's reader was
     still at work)."""
     services = view.facts["services"] if view.facts else []
