@@ -17,7 +17,9 @@ def main() -> None:
     from gigactl.cli.entry import run
     from gigactl.cli.world import real
 
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's
+            signal.signal(number, _terminated)
     sys.exit(run(sys.argv[1:], real()))
 
 

@@ -15,7 +15,8 @@ from gigactl.cli.session import Session
 
 T = TypeVar("T")
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal was closed"}
+"""Each with the reason it gives."""
 
 
 class Interrupt:
@@ -36,7 +37,8 @@ class Interrupt:
     def caught(self, number: int, frame: FrameType | None) -> None:
         """Called between two instructions, not by the loop: a second signal ends the process, whatever it waits for."""
         self._caught += 1
-        if self._caught > 1:
+        # a closed terminal hangs up twice: the shell tells its jobs, then the kernel whoever is in the foreground
+        if self._caught > 1 and number != signal.SIGHUP:
             os._exit(exits.of_signal(number))
 
     def came(self, number: int) -> None:
@@ -55,7 +57,7 @@ class Interrupt:
 
     @property
     def _reason(self) -> str:
-        return "interrupted" if self.number == signal.SIGINT else "terminated"
+        return SIGNALS[signal.Signals(self.number or signal.SIGINT)]
 
 
 def run(session: Session, work: Callable[[Interrupt], Coroutine[Any, Any, T]]) -> T:
@@ -64,15 +66,19 @@ def run(session: Session, work: Callable[[Interrupt], Coroutine[Any, Any, T]]) -
     async def main() -> T:
         interrupt = Interrupt(session.say)
         loop = asyncio.get_running_loop()
-        for number in SIGNALS:
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        if before[signal.SIGHUP] is signal.SIG_IGN:
+            del before[signal.SIGHUP]  # nohup: to go on without the terminal is what was asked for
+        for number in before:
             loop.add_signal_handler(number, interrupt.came, number)
             # over the loop's, which does nothing and is not called while the loop itself waits for a reader
             signal.signal(number, interrupt.caught)
         try:
             return await work(interrupt)
         finally:
-            for number in SIGNALS:
+            for number, disposition in before.items():
                 loop.remove_signal_handler(number)
+                signal.signal(number, disposition)
 
     return asyncio.run(main())
 

@@ -53,7 +53,7 @@ def wait_for_line(process: subprocess.Popen[str]) -> str:
 RUN = ("exec", "-l", "@all", "-y", "-f", "3")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_keeps_what_arrived(environment: Mapping[str, str], number: int, code: int, tmp_path: Path) -> None:
     """Whichever comes first answers; the others are still asleep when the signal comes."""
     command = f"mkdir {tmp_path}/first 2>/dev/null && echo quick && exit 0; exec sleep 60"
@@ -93,6 +93,27 @@ def wait_until_full(process: subprocess.Popen[str]) -> None:
     while int.from_bytes(fcntl.ioctl(process.stdout, termios.FIONREAD, b"\0" * 4), sys.byteorder) < size - 8192:
         assert time.monotonic() < ends, "the pipe was never filled"
         time.sleep(0.05)
+
+
+def test_a_terminal_that_hangs_up_twice_is_one_signal(environment: Mapping[str, str]) -> None:
+    process = started((*RUN, "-o", "jsonl", "--", "sleep 60"), environment)
+    assert "version" in wait_for_line(process)
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGHUP)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 129
+    assert '"hosts": 3' in out.splitlines()[-1]
+
+
+def test_nohup_is_obeyed(environment: Mapping[str, str]) -> None:
+    argv = ("nohup", *GIGACTL, *RUN, "-o", "jsonl", "--", "sleep 1; echo done")
+    process = subprocess.Popen(
+        argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert "version" in wait_for_line(process)
+    process.send_signal(signal.SIGHUP)
+    out, _ = process.communicate(timeout=20)
+    assert (process.returncode, out.count("done")) == (0, 3)
 
 
 def test_a_slow_reader_costs_no_host_its_time(environment: Mapping[str, str]) -> None:
@@ -189,7 +210,7 @@ def test_the_question_on_a_real_terminal(environment: Mapping[str, str]) -> None
     assert "\nchanged" not in console.text
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_while_a_question_is_open(environment: Mapping[str, str], number: int, code: int) -> None:
     console = Console(("exec", "-l", "@all", "--become", "--", "echo", "changed"), environment)
     console.read_until("Type the number of hosts")
