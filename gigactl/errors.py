@@ -12,6 +12,7 @@ GigactlError                      1   a bug
     │   ├── ConnectRefused            nothing listens there
     │   ├── ConnectTimeout            no answer in time (also a banner that never comes)
     │   ├── AddressUnknown            the name does not resolve, or there is no route
+    │   │   └── NoRoute               no way there, or no answer from the name service: both may pass
     │   ├── HostKeyUnknown            no key on record: `gigactl inventory trust`
     │   ├── HostKeyChanged            another key than the one on record
     │   ├── AuthenticationFailed      the host refused our keys
@@ -138,6 +139,13 @@ class AddressUnknown(Unreachable):
     """The name does not resolve, or there is no route to it."""
 
     summary = "address unknown"
+
+
+class NoRoute(AddressUnknown):
+    """No way to it right now, or no answer from the name service: both may pass."""
+
+    summary = "no route"
+    retryable = True
 
 
 class HostKeyUnknown(Unreachable):

@@ -38,22 +38,24 @@ async def _resolve(address: str, port: int, where: str) -> _Found:
         return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         pass
+    except UnicodeError as error:  # an empty or overlong label, which IDNA refuses
+        raise failures.resolving(where, error) from None
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[_Found] = loop.create_future()
 
     def ask() -> None:
         try:
-            found: _Found | socket.gaierror = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
+            found: _Found | OSError | UnicodeError = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
             found = error
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(tell, found)
 
-    def tell(found: _Found | socket.gaierror) -> None:
+    def tell(found: _Found | OSError | UnicodeError) -> None:
         if answer.done():
             return
-        if isinstance(found, socket.gaierror):
-            answer.set_exception(AddressUnknown(f"{where}: {found.strerror}"))
+        if isinstance(found, OSError | UnicodeError):
+            answer.set_exception(failures.resolving(where, found))
         else:
             answer.set_result(found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 
 import paramiko
 
@@ -16,11 +17,13 @@ from gigactl.errors import (
     HostKeyChanged,
     HostKeyUnknown,
     NegotiationFailed,
+    NoRoute,
 )
 from gigactl.transport.ssh.known_hosts import Known, fingerprint, key_type
 from gigactl.transport.ssh.wire import Disconnected, HostKeyRejected, KeysRefused
 
-_NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL})
+_NO_WAY_NOW = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
+_NO_WAY = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL})
 
 
 def connecting(where: str, error: OSError) -> HostError:
@@ -30,9 +33,19 @@ def connecting(where: str, error: OSError) -> HostError:
         return ConnectRefused(where)
     if isinstance(error, TimeoutError):
         return ConnectTimeout(f"{where}: {words}")
+    if error.errno in _NO_WAY_NOW:
+        return NoRoute(f"{where}: {words}")
     if error.errno in _NO_WAY:
         return AddressUnknown(f"{where}: {words}")
     return ConnectRefused(f"{where}: {words}")  # reset, aborted: something was there and hung up
+
+
+def resolving(where: str, error: OSError | UnicodeError) -> AddressUnknown:
+    """A name that has no address, or cannot be a name."""
+    if isinstance(error, UnicodeError):
+        return AddressUnknown(f"{where}: not a host name")
+    words = f"{where}: {error.strerror or error}"
+    return NoRoute(words) if error.errno == socket.EAI_AGAIN else AddressUnknown(words)
 
 
 def key_rejected(where: str, blob: bytes, known: Known) -> HostError:
