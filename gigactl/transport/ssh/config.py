@@ -74,6 +74,11 @@ class Router:
         return self._paths(*said.get("userknownhostsfile", "").split()) or self._options.default_known_hosts
 
     def _via(self, ssh: SshSettings, said: Mapping[str, str], endpoint: Endpoint, depth: int) -> Route | None:
+        if not ssh.proxy_jump and said.get("proxycommand", NO_CONFIG).lower() != NO_CONFIG:
+            raise Unreachable(
+                f"{endpoint.name}: the SSH config names a ProxyCommand, which is not supported",
+                hint="name the host to jump over: ProxyJump there, or `proxy_jump` in the inventory",
+            )
         jumps = ssh.proxy_jump or said.get("proxyjump", NO_CONFIG)
         if jumps.lower() == NO_CONFIG:
             return None

@@ -120,3 +120,15 @@ def test_several_jumps_and_ipv6(home: Path) -> None:
     assert (found.via.address, found.via.port) == ("fd00::2", 2)
     assert found.via.via is not None
     assert (found.via.via.user, found.via.via.address, found.via.via.port) == ("a", "one", 1)
+
+
+def test_a_proxy_command_is_refused_and_not_passed_over(home: Path) -> None:
+    with (home / ".ssh/config").open("a") as config:
+        config.write("\nHost commanded\n    ProxyCommand nc %h %p\nHost direct\n    ProxyCommand none\n")
+    with pytest.raises(Unreachable, match="ProxyCommand, which is not supported") as refused:
+        route(home, "commanded")
+    assert "ProxyJump" in refused.value.hint
+    assert route(home, "direct").via is None
+    over = route(home, "commanded", proxy_jump="gate").via
+    assert over is not None
+    assert over.name == "gate"
