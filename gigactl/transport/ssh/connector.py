@@ -139,7 +139,12 @@ class Connector:
     async def establish(self, wire: Wire, attempt: Attempt, where: str, deadline: Deadline) -> None:
         """Wait for key exchange, then for the login, each within its limit."""
         options = self._options
-        done, _ = await asyncio.wait({attempt.established}, timeout=deadline.capped(options.exchange_s))
+        done, _ = await asyncio.wait({attempt.established}, timeout=deadline.capped(options.banner_s))
+        if not done and not wire.remote_version:
+            raise _late(deadline, options.banner_s, f"{where}: waited {{:g}} s for {wire.stage}")
+        if not done and not wire.initial_kex_done:
+            rest = max(options.exchange_s - options.banner_s, 0)
+            done, _ = await asyncio.wait({attempt.established}, timeout=deadline.capped(rest))
         if not done and wire.initial_kex_done:
             done, _ = await asyncio.wait({attempt.established}, timeout=deadline.capped(options.login_s))
         if not done:
@@ -150,7 +155,11 @@ class Connector:
 
     def _known_hosts(self, files: tuple[str, ...]) -> KnownHosts:
         if files not in self._known:
-            self._known[files] = KnownHosts(entry for file in files for entry in parse(_read(file), file))
+            system = self._options.system_known_hosts
+            entries = [entry for file in files for entry in parse(_read(file), file)]
+            if system not in files:
+                entries += [entry for entry in parse(_read(system), system) if entry.marker == "@revoked"]
+            self._known[files] = KnownHosts(entries)
         return self._known[files]
 
 
@@ -166,10 +175,12 @@ async def running(sock: socket.socket, hello: Hello, attempt: Attempt, where: st
     try:
         yield wire
     finally:
-        wire.finish()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(attempt.over.wait(), _GOODBYE_S)
-        wire.abort()
+        try:
+            wire.finish()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(attempt.over.wait(), _GOODBYE_S)
+        finally:
+            wire.abort()
 
 
 def _late(deadline: Deadline, limit: float, text: str) -> HostError:

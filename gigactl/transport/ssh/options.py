@@ -24,6 +24,7 @@ class SshOptions:
 
     `connect_s`: TCP, name resolution included; `exchange_s`: banner and key exchange; `login_s`: authentication.
     `user`: who we are where nobody says otherwise; `agent_socket` None: no agent; `home`: where `.ssh` is.
+    `system_known_hosts`: what is @revoked there holds for every host, whichever file its keys are looked for in.
     """
 
     connect_s: float = 10.0
@@ -31,11 +32,17 @@ class SshOptions:
     login_s: float = 15.0
     user: str = field(default_factory=login_name)
     home: Path = field(default_factory=Path.home)
+    system_known_hosts: str = SYSTEM_KNOWN_HOSTS
     agent_socket: str | None = field(default_factory=lambda: os.environ.get("SSH_AUTH_SOCK") or None)
 
     @property
+    def banner_s(self) -> float:
+        """What listens and says nothing is given no longer than what does not listen."""
+        return min(self.connect_s, self.exchange_s)
+
+    @property
     def default_known_hosts(self) -> tuple[str, ...]:
-        return (str(self.home / ".ssh/known_hosts"), str(self.home / ".ssh/known_hosts2"), SYSTEM_KNOWN_HOSTS)
+        return (str(self.home / ".ssh/known_hosts"), str(self.home / ".ssh/known_hosts2"), self.system_known_hosts)
 
     @property
     def default_keys(self) -> tuple[str, ...]:

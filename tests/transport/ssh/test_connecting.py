@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import subprocess
@@ -28,10 +29,14 @@ from gigactl.errors import (
 )
 from gigactl.inventory.model import SshSettings
 from gigactl.transport.base import Endpoint, Exit
-from gigactl.transport.ssh import SshOptions, SshTransport
+from gigactl.transport.ssh import SshOptions, SshTransport, failures
 from gigactl.transport.ssh.known_hosts import fingerprint
 from tests.transport.speaking import on, run, settles, soon, threads
 from tests.transport.sshd import KINDS, USER, Sshd, free_port, keygen, public, serving, transport
+
+
+async def scan(endpoint: Endpoint) -> None:
+    await transport().scan(endpoint, soon())
 
 
 async def nothing(connection: object) -> None:
@@ -80,6 +85,16 @@ def test_a_revoked_key_is_refused_though_on_record(sshd: Sshd) -> None:
     revoked = f"@revoked * {public(sshd.directory / 'host_ed25519')}\n"
     with pytest.raises(HostKeyChanged, match="@revoked"):
         on(transport(), sshd.endpoint(known_hosts=sshd.known_hosts() + revoked), nothing)
+
+
+def test_what_the_system_revokes_is_refused_whichever_file_is_named(sshd: Sshd, tmp_path: Path) -> None:
+    system = tmp_path / "ssh_known_hosts"
+    system.write_text(f"@revoked * {public(sshd.directory / 'host_ed25519')}\n")
+    with pytest.raises(HostKeyChanged, match="@revoked"):
+        on(transport(system_known_hosts=str(system)), sshd.endpoint(), nothing)
+    system.write_text(f"* {public(sshd.directory / 'host_ed25519')}\n")
+    with pytest.raises(HostKeyUnknown):
+        on(transport(system_known_hosts=str(system)), sshd.endpoint(known_hosts=""), nothing)
 
 
 def test_a_certificate_authority_is_said_to_be_unsupported(sshd: Sshd) -> None:
@@ -204,6 +219,35 @@ def test_nothing_listens() -> None:
 def test_a_name_that_is_none() -> None:
     with pytest.raises(AddressUnknown, match=r"no-such-host\.invalid"):
         on(transport(), somewhere(22, "no-such-host.invalid"), nothing)
+
+
+@pytest.mark.parametrize("name", ["gpu..x", "x" * 64, ".".join(["é" * 60] * 3)])
+def test_a_name_that_cannot_be_one(name: str) -> None:
+    with pytest.raises(AddressUnknown):
+        on(transport(), somewhere(22, name), nothing)
+    with pytest.raises(AddressUnknown):
+        asyncio.run(scan(somewhere(22, name)))
+
+
+def test_what_may_pass_may_be_tried_again() -> None:
+    for again, final in (
+        (
+            failures.connecting("x", OSError(errno.EHOSTUNREACH, "No route to host")),
+            failures.connecting("x", OSError(errno.EADDRNOTAVAIL, "Cannot assign")),
+        ),
+        (
+            failures.resolving("x", socket.gaierror(socket.EAI_AGAIN, "Temporary failure")),
+            failures.resolving("x", socket.gaierror(socket.EAI_NONAME, "Name or service not known")),
+        ),
+    ):
+        assert isinstance(again, AddressUnknown)
+        assert isinstance(final, AddressUnknown)
+        assert (again.retryable, final.retryable) == (True, False)
+
+
+def test_a_banner_is_waited_for_no_longer_than_a_connection() -> None:
+    with listening() as sock, pytest.raises(ConnectTimeout, match=r"waited 0\.3 s for its SSH banner"):
+        on(transport(connect_s=0.3, exchange_s=30), somewhere(sock.getsockname()[1]), nothing)
 
 
 def test_a_port_where_nobody_speaks() -> None:
@@ -338,7 +382,7 @@ HANGING = """
 import asyncio, os, signal, sys
 from gigactl.inventory.model import SshSettings
 from gigactl.transport.base import Deadline, Endpoint
-from gigactl.transport.ssh import SshOptions, SshTransport
+from gigactl.transport.ssh import SshOptions, SshTransport, failures
 
 async def main():
     settings = SshSettings(user="x", port={port}, identity_file=("{key}",), known_hosts="/dev/null", config_file="none")
