@@ -26,6 +26,7 @@ from gigactl.payload.schema import (
 from gigactl.remote import smi_xml
 from gigactl.remote.heard import Heard
 from gigactl.transport.base import Become, Connection, Deadline, Exec
+from gigactl.transport.dialogue import CutShort
 
 LIMIT_BYTES = 6 << 20
 _MARK = "@@gigactl "
@@ -77,18 +78,34 @@ async def without_python(
     heard = Heard(LIMIT_BYTES)
     try:
         await heard.all_of(connection, Exec(argv, become=become, limit_bytes=LIMIT_BYTES), deadline)
-    except (ConnectionLost, DeadlineExceeded):
-        if f"{_MARK}smi\n".encode() not in heard.stdout:
+    except ConnectionLost as lost:
+        if not _worth_keeping(heard.stdout):
             raise
-    output = bytes(heard.stdout)
-    return assemble(output, cursor, left - deadline.remaining())
+        raise CutShort(lost, assemble(bytes(heard.stdout), cursor, left - deadline.remaining())) from None
+    except DeadlineExceeded:
+        if not _worth_keeping(heard.stdout):
+            raise
+    return assemble(bytes(heard.stdout), cursor, left - deadline.remaining())
+
+
+def _worth_keeping(output: bytes | bytearray) -> bool:
+    """Whether the facts are whole: nvidia-smi comes after them."""
+    return f"\n{_MARK}smi\n".encode() in output
 
 
 def assemble(output: bytes, cursor: KernelCursor | None, seconds: float) -> Snapshot:
     """The snapshot from the script's output. Raises ReplyInvalid when it holds nothing of ours."""
-    said = dict(_sections(output[:LIMIT_BYTES].decode("utf-8", "replace")))
+    sections = list(_sections(output[:LIMIT_BYTES].decode("utf-8", "replace")))
+    said = dict(sections)
     if "uptime" not in said:
         raise ReplyInvalid("no python3 on the host, and its shell did not run our script")
+    if "end" not in said:
+        if not _worth_keeping(output):
+            raise ReplyInvalid("no python3 on the host, and what its shell said was cut before nvidia-smi")
+        # the last one is cut: half of a link list is not links down, half of a number another number. Half of
+        # nvidia-smi's XML has whole GPUs in it.
+        if sections[-1][0] != "smi":
+            del said[sections[-1][0]]
     read = _facts(said)
     log = smi_xml.parse(said.get("smi", "").encode())
     if not log.gpus:
@@ -227,6 +244,8 @@ def _table(text: str) -> dict[str, tuple[int, int]]:
     return found
 
 
+_ONE_IS_LOST = 15
+_NOT_READ = 124  # as `timeout` says of a command it ended
 _STATES = {9: "not-loaded", 12: "no-library", 18: "mismatch", 124: "timed-out", 137: "timed-out", 127: "no-library"}
 _FIRST_WORDS = (
     ("Driver/library version mismatch", 18),
@@ -237,7 +256,10 @@ _FIRST_WORDS = (
 
 def _driver(said: Mapping[str, str], log: smi_xml.Log) -> Driver:
     text = said.get("smi", "")
-    code = tree.number(said.get("smi_exit", ""), 255)
+    # without a code nvidia-smi was not waited for: that says nothing of the driver
+    code = tree.number(said["smi_exit"], 255) if "smi_exit" in said else _NOT_READ
+    if code == _ONE_IS_LOST and "end" not in said:
+        code = _NOT_READ  # the others were still being asked for
     for words, error in _FIRST_WORDS:
         if words in text:
             code = error

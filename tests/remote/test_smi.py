@@ -12,14 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gigactl.errors import ReplyInvalid
+from gigactl.health.judge import judge
+from gigactl.health.policy import DEFAULT_POLICY
 from gigactl.inventory.model import Host
 from gigactl.payload.readings import READINGS
 from gigactl.payload.schema import Gpu, KernelCursor, Snapshot
 from gigactl.remote import smi, smi_xml
 from gigactl.remote.probe import Probe
+from gigactl.results import Severity, Verdict
 from gigactl.transport.base import Exit
+from gigactl.transport.dialogue import CutShort
 from gigactl.transport.local import LocalTransport
 from gigactl.transport.simulated import Reply, Script, SimulatedTransport
+from tests.health.snapshots import NOW, expectation
 from tests.remote.talking import connected, said
 
 DATA = Path(__file__).parent.parent / "data" / "nvidia_smi"
@@ -296,3 +301,66 @@ def test_xids_are_read_without_python_too() -> None:
     assert log is not None
     assert [(event["kind"], event["code"], event["pci"]) for event in log["events"]] == [("xid", 79, "0000:19:00.0")]
     assert (log["gap"], log["cursor"]) == (False, {"boot_id": "boot", "usec": 99})
+
+
+def script_output(smi_said: str, code: int, *more: tuple[str, str]) -> bytes:
+    """What the script says of a host with eight H200, nvidia-smi's part as given."""
+    sections = (
+        ("now", "1764000000"),
+        ("euid", "0"),
+        ("boot_id", "boot"),
+        ("uptime", "86400.5 1"),
+        ("mounts", "22 1 259:1 / / rw,relatime - ext4 /dev/nvme0n1p1 rw"),
+        ("modules", "nvidia 535.261.03\nnvidia_uvm 535.261.03"),
+        ("banner", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.261.03"),
+        ("pci", "\n".join(f"{address} 0x030200 0x10de 0x2335 16 16 de103523 nvidia" for address in EIGHT)),
+        ("df", "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/nvme0n1p1 1000000 1 999999 1% /"),
+        ("inodes", "Filesystem Inodes IUsed IFree IUse% Mounted on\n/dev/nvme0n1p1 100000 1 99999 1% /"),
+        ("kmsg", "6,0,0,-;Linux\n6,10,99,-;later"),
+        ("smi", smi_said),
+        ("smi_exit", str(code)),
+        *more,
+        ("end", ""),
+    )
+    return "".join(f"\n@@gigactl {name}\n{text}\n" for name, text in sections).encode()
+
+
+RECORDED = smi_xml.parse((DATA / "h200x8.xml").read_bytes())
+EIGHT = [gpu["pci"] for gpu in RECORDED.gpus]
+HEALTHY = script_output((DATA / "h200x8.xml").read_text(), 0, ("links", (DATA / "h200x8.nvlink.txt").read_text()))
+FAILS = script_output("Failed to initialize NVML: Unknown Error", 255)
+LOST = script_output(
+    (DATA / "h200x8-gpu-lost.txt").read_text(), 15, ("smi_2", (DATA / "h200x8-gpu-lost-i2.xml").read_text())
+)
+
+
+def verdict_on(output: bytes) -> tuple[Verdict, list[str]]:
+    judged = judge(smi.assemble(output, None, 1.0), expectation("h200"), None, DEFAULT_POLICY, NOW)
+    return judged.verdict, [one.id for one in judged.findings if one.severity is Severity.CRITICAL]
+
+
+def test_a_whole_answer_is_judged_by_what_it_says() -> None:
+    assert verdict_on(HEALTHY)[1] == []
+    assert verdict_on(FAILS)[1] == ["NVML-FAILED"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([HEALTHY, FAILS, LOST]), st.floats(0, 1), st.booleans())
+def test_a_cut_answer_is_never_critical(output: bytes, share: float, late: bool) -> None:
+    begins = output.index(b"@@gigactl smi_exit") if late else 0
+    ends = output.index(b"@@gigactl end")
+    try:
+        verdict, critical = verdict_on(output[: begins + int((ends - begins) * share)])
+    except ReplyInvalid:
+        return
+    assert critical == []
+    assert verdict is not Verdict.OK
+
+
+def test_a_connection_cut_while_nvidia_smi_runs_may_be_asked_again() -> None:
+    answer = HEALTHY[: HEALTHY.index(b"@@gigactl smi_exit")]
+    replies = [Reply(b'{"type":"no-python"}\n', exit=Exit(97)), Reply(answer, cut=True)]
+    transport = SimulatedTransport(otherwise=Script(answer=lambda exec: replies.pop(0)))
+    with pytest.raises(CutShort) as cut:
+        said(Probe(), transport)
+    assert not cut.value.partial["complete"]
