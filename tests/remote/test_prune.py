@@ -18,7 +18,9 @@ SPEC = importlib.util.find_spec("pynvml")
 assert SPEC is not None
 assert SPEC.origin is not None
 ORIGINAL = Path(SPEC.origin).read_text(encoding="utf-8")
-USER = (Path(payload.__file__).parent / "nvml.py").read_text(encoding="utf-8")
+USER = "".join(
+    (Path(payload.__file__).parent / name).read_text(encoding="utf-8") for name in ("nvml.py", "nvml_calls.py")
+)
 
 
 def executed(source: str, name: str, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
