@@ -4,8 +4,8 @@ lines."""
 import os
 
 from gigactl.payload import facts, kernel_log, spawn, tree
-from gigactl.payload.reader_lock import READER_NAME
-from gigactl.payload.watch import TIME_UP, Plan
+from gigactl.payload.reader_lock import READER_NAME, READING, READING_GRACE, START_GRACE, STARTING
+from gigactl.payload.watch import GRACE, TIME_UP, Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,6 +101,13 @@ class FactsPlan(Plan):
         """Addresses of NVIDIA's GPUs on the bus, in order, as far as they are known."""
         return [gpu["address"] for gpu in self._facts["pci_gpus"] if gpu["vendor"] == "10de"]
 
+    def persistent(self) -> bool:
+        """Whether the persistence daemon is known to run: then the driver is warm, and starts and ends at once."""
+        return any(
+            service["name"] == "nvidia-persistenced" and service["active"] == "active"
+            for service in self._facts["services"]
+        )
+
     def _tell(self) -> None:
         if not self._told:
             self._told = True
@@ -167,12 +174,12 @@ class NvmlPlan(Plan):
         request: "Dict[str, Any]",
         lock: "ReaderLock",
         emit: "Callable[[Dict[str, Any]], None]",
-        addresses: "Callable[[], List[str]]",
+        host: "FactsPlan",
         left: "Callable[[], float]",
         read: "Read",
     ) -> None:
         self._seconds = request["reading_deadline_s"]
-        self._lock, self._emit, self._addresses, self._left, self._read = lock, emit, addresses, left, read
+        self._lock, self._emit, self._host, self._left, self._read = lock, emit, host, left, read
         self._closed: "Set[int]" = set()
         self._gpus: "Dict[int, Dict[str, Any]]" = {}
         self._taken = False
@@ -188,15 +195,37 @@ class NvmlPlan(Plan):
             )
             self.finished = True
             return False
-        self.driver["detail"] = "another probe's reader (process %d) was still at work" % self._lock.holder
+        what = "an earlier probe's reader (process %d) is still ending"
+        if not self._lock.ending:
+            what = "another probe's reader (process %d) was still at work"
+        self.driver["detail"] = what % self._lock.holder
         return False
 
     def keep(self) -> "Collection[int]":
         return () if self._lock.fd < 0 else (self._lock.fd,)
 
     def work(self, begin: "Begin", report: "Report") -> None:
-        self._lock.say(os.getpid())
-        self._read(begin, report, self._closed, self._seconds, max(self._left() - 2.0, self._seconds))
+        at = [STARTING]
+        self._lock.say(os.getpid(), STARTING)
+
+        def note(step: str, seconds: float) -> None:
+            where = STARTING if _starts(step) else READING
+            if at[0] != where:
+                at[0] = where
+                self._lock.say(os.getpid(), where)
+            begin(step, seconds)
+
+        self._read(note, report, self._closed, self._seconds, max(self._left() - 2.0, self._seconds))
+
+    def grace(self, step: str) -> float:
+        if self._host.persistent():
+            return GRACE
+        if _starts(step):
+            return START_GRACE
+        return READING_GRACE if step.endswith(" handle") else GRACE
+
+    def doomed(self, pid: int) -> None:
+        self._lock.doom(pid)
 
     def heard(self, kind: str, value: "Any") -> None:
         if kind == "driver":
@@ -262,7 +291,7 @@ class NvmlPlan(Plan):
         not answer has an address that nobody else has: told once the bus is known as well."""
         lost = [gpu for _, gpu in sorted(self._gpus.items()) if not gpu["pci"]]
         claimed = {gpu["pci"] for gpu in self._gpus.values()}
-        free = [address for address in self._addresses() if address not in claimed]
+        free = [address for address in self._host.pci_addresses() if address not in claimed]
         for at, gpu in enumerate(lost):
             if len(free) == len(lost):
                 gpu["pci"] = free[at]
@@ -274,6 +303,11 @@ class NvmlPlan(Plan):
                 gpu = self._gpus.setdefault(index, _unknown(index))
                 gpu["unread"].setdefault("*", why)
                 self._close(index)
+
+
+def _starts(step: str) -> bool:
+    """Whether a reader in this step still loads or starts NVML, and does not ask a GPU yet."""
+    return not step.partition(" ")[0].isdigit()
 
 
 def _unknown(index: int) -> "Dict[str, Any]":

@@ -13,7 +13,7 @@ import time
 from gigactl.payload import child, protocol
 from gigactl.payload.plans import FactsPlan, NvmlPlan, emptied
 from gigactl.payload.reader_lock import ReaderLock
-from gigactl.payload.watch import Watch
+from gigactl.payload.watch import Watch, stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ class Probe:
         self._lock = ReaderLock() if lock is None else lock
         self._cursor = request["kernel_cursor"]
         self._facts = FactsPlan(root, request, self._emit)
-        self._nvml = NvmlPlan(
-            request, self._lock, self._emit, self._facts.pci_addresses, self._left, read or _read_nvml
-        )
+        self._nvml = NvmlPlan(request, self._lock, self._emit, self._facts, self._left, read or _read_nvml)
         self._watches = (Watch(self._facts, kill), Watch(self._nvml, kill))
 
     def run(self, place: str) -> None:
@@ -94,8 +92,7 @@ class Probe:
             for watch in self._watches:
                 watch.step()
             self._rest_a_moment()
-        for watch in self._watches:
-            watch.stop()
+        stop(self._watches)
         self._emit(dict(self._nvml.driver, **(self._facts.module or {})))
         self._nvml.tell_the_lost()
         self._emit({"type": "end", "seconds": round(time.monotonic() - self._started, 4), "cpu_s": _cpu_seconds()})

@@ -11,7 +11,7 @@ from gigactl.payload.protocol import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Collection, Optional
+    from typing import Any, Callable, Collection, Optional, Sequence
 
     Begin = Callable[[str, float], None]
     Report = Callable[[str, Any], None]
@@ -52,6 +52,13 @@ class Plan:
         for a crash, `not-read: …` for what is not its doing). True: another child goes on with what is left."""
         raise NotImplementedError
 
+    def grace(self, step: str) -> float:
+        """Seconds a child killed in this step may take to be gone; past them it cannot be killed."""
+        return GRACE
+
+    def doomed(self, pid: int) -> None:
+        """The child is about to be killed."""
+
     def stuck(self, step: str, pid: int) -> None:
         """The child cannot be killed. No other one is started."""
         raise NotImplementedError
@@ -90,9 +97,10 @@ class Watch:
         self._kill = kill
         self._clock = clock
         self._child: "Optional[children.Child]" = None
-        self._seen = (-1, Patience(clock))
+        self._seen = (-1, Patience(clock), 0.0)  # steps begun, how long we wait for this one, CPU used before it
         self._leaving: "Optional[Patience]" = None
         self._dying: "Optional[Patience]" = None
+        self._late = True  # whether it was killed for overrunning a step's time
         self.done = False
 
     def inlet(self) -> int:
@@ -123,7 +131,7 @@ class Watch:
             if self._plan.finished:
                 self._finish()
             return None
-        self._seen, self._leaving, self._dying = (-1, Patience(self._clock)), None, None
+        self._seen, self._leaving, self._dying = (-1, Patience(self._clock), 0.0), None, None
         self._child = children.Child(self._plan.work, self._plan.name, self._plan.keep())
         return self._child
 
@@ -149,10 +157,10 @@ class Watch:
     def _overdue(self, child: "children.Child") -> bool:
         count, seconds, _ = child.progress()
         if count != self._seen[0]:
-            self._seen = (count, Patience(self._clock))
+            self._seen = (count, Patience(self._clock), child.ran())
         waited = self._seen[1].look()
         # one that spins in its driver is always runnable, but it is not short of a CPU
-        spins = child.ran() > seconds + SPIN
+        spins = child.ran() - self._seen[2] > seconds + SPIN
         return count > 0 and waited > seconds and (spins or waited - child.starved() > seconds)
 
     def _await_leave(self, child: "children.Child") -> None:
@@ -163,15 +171,22 @@ class Watch:
 
     def _end(self, child: "children.Child") -> None:
         self._dying = Patience(self._clock)
+        self._plan.doomed(child.pid)
         self._kill(child.pid)
 
     def _await_death(self, child: "children.Child") -> None:
         if child.reaped():
             self._retire(child, self._how_it_ended(child.signal()))
-        elif self._dying is not None and self._dying.look() > GRACE and not child.runnable():
+        elif self._will_not_die(child):
             _, _, step = child.progress()
             self._plan.stuck(step, child.pid)
             self._finish()
+
+    def _will_not_die(self, child: "children.Child") -> bool:
+        """Whether it was killed so long ago that it cannot be; one that only wants for a CPU is as good as gone."""
+        if self._dying is None or child.runnable():
+            return False
+        return self._dying.look() > self._plan.grace(child.progress()[2])
 
     def _how_it_ended(self, number: int) -> str:
         if self._dying is not None and number == signal.SIGKILL:
@@ -202,31 +217,49 @@ class Watch:
     def kill(self) -> None:
         """Kill the child, if there is one, without waiting for it."""
         if self._child is not None:
+            self._plan.doomed(self._child.pid)
             self._kill(self._child.pid)
 
-    def stop(self) -> None:
-        """The probe's time is up: kill, give it its moment, and let the plan say what was left."""
-        child = self._child
-        if child is not None:
+    def give_up(self) -> None:
+        """The probe's time is up: hear the child's last and kill it. `stop` does the rest."""
+        if self._child is not None:
+            child = self._child
             self._hear(child)
+            if self._child is child and self._dying is None:
+                self._late = self._overdue(child)
+                self._end(child)
+
+    def gone(self) -> bool:
+        """Whether no child is left to wait for."""
+        if self._dying is not None:
+            self._dying.look()
+        return self._child is None or self._child.reaped()
+
+    def tell(self) -> None:
+        """After `give_up`: let the plan say what was left."""
+        child = self._child
         if self.done:
             return
-        if child is not None and self._child is child:
-            late = self._overdue(child)
+        if child is not None:
             _, _, step = child.progress()
-            self._kill(child.pid)
-            if self._dies(child):
-                self._plan.interrupted(step, "timed-out" if late else TIME_UP)
-            else:
+            if self._late and self._will_not_die(child):
                 self._plan.stuck(step, child.pid)
+            else:  # a step that still had its time did not hang, however long its end takes
+                self._plan.interrupted(step, "timed-out" if self._late and child.reaped() else TIME_UP)
         self._finish()
 
-    def _dies(self, child: "children.Child") -> bool:
-        """Whether a killed child is gone within its grace; one that only wants for a CPU is as good as gone."""
-        grace = Patience(self._clock)
-        while not child.reaped() and grace.look() <= GRACE:
-            time.sleep(0.01)
-        return child.reaped() or child.runnable()
+
+def stop(watches: "Sequence[Watch]", clock: "Callable[[], float]" = time.monotonic) -> None:
+    """The probe's time is up: end all works at once, with one grace for all, and let each plan say what was left."""
+    for watch in watches:
+        watch.give_up()
+    grace = Patience(clock)
+    waiting = list(watches)
+    while waiting and grace.look() <= GRACE:
+        waiting = [watch for watch in waiting if not watch.gone()]
+        time.sleep(0.01 if waiting else 0)
+    for watch in watches:
+        watch.tell()
 
 
 def _reap_soon(child: "children.Child") -> None:

@@ -6,20 +6,21 @@ from typing import Any
 
 import pytest
 
-from gigactl.payload.plans import NvmlPlan
+from gigactl.payload.plans import FactsPlan, NvmlPlan
 from gigactl.payload.reader_lock import ReaderLock
 from gigactl.payload.watch import TIME_UP
 from gigactl.results import Verdict
 from tests.health.snapshots import service, snapshot
 from tests.health.test_rules import facts, ids, said
 
-REQUEST = {"reading_deadline_s": 5.0}
+REQUEST = {"reading_deadline_s": 5.0, "kernel_cursor": None}
 
 
 def interrupted(step: str, why: str, persistenced: str) -> tuple[list[str], Verdict]:
     """Findings and verdict of a healthy host whose reader was interrupted in this step."""
     gpus: list[dict[str, Any]] = []
-    plan = NvmlPlan(REQUEST, ReaderLock(()), gpus.append, list, lambda: 20.0, lambda *_: None)
+    host = FactsPlan("/", REQUEST, gpus.append)
+    plan = NvmlPlan(REQUEST, ReaderLock(()), gpus.append, host, lambda: 20.0, lambda *_: None)
     plan.interrupted(step, why)
     plan.over()
     look = snapshot()

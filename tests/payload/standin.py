@@ -95,6 +95,23 @@ def init_hangs(begin, report, closed, seconds, init_seconds):
     hang()
 
 
+def init_slow_to_die(begin, report, closed, seconds, init_seconds):
+    begin("init", 0.5)
+    hang()
+
+
+def kill_late(seconds):
+    """What SIGKILL does to one that waits where no signal reaches it: nothing at first."""
+
+    def kill(pid):
+        if os.fork() == 0:
+            time.sleep(seconds)
+            child.kill(pid)
+            os._exit(0)
+
+    return kill
+
+
 def handle_hangs(begin, report, closed, seconds, init_seconds):
     begin("init", 5.0)
     inited(report)
@@ -160,6 +177,7 @@ READERS = {
     "endless": says(readings(x="y" * (1 << 20))),
     "not-a-number": says(readings(x=float("nan"))),
     "shapeless": says({"index": 1}),
+    "init-slow-to-die": init_slow_to_die,
     "init-hangs": init_hangs,
     "handle-hangs": handle_hangs,
     "not-loaded": refused(9),
@@ -182,7 +200,7 @@ def main(reader, root, place, request):
         read=READERS[reader],
         root=root,
         lock=ReaderLock((place,)),
-        kill=(lambda pid: None) if reader == "unkillable" else child.kill,
+        kill={"unkillable": lambda pid: None, "init-slow-to-die": kill_late(2.5)}.get(reader, child.kill),
     )
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, probe.told_to_go)

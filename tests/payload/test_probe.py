@@ -12,6 +12,7 @@ import time
 import unittest
 
 from gigactl.payload import plans, protocol
+from gigactl.payload.reader_lock import STARTING, ReaderLock
 from tests.payload.trees import Tree
 
 HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -113,6 +114,24 @@ class Probing(unittest.TestCase):
         driver, gpus = self.pieces(self.probe("init-hangs", reading=1.0))
         self.assertEqual((driver["state"], gpus), ("timed-out", {}))
         self.assertFalse(alive(self.reader()))
+
+    def test_a_start_that_is_slow_to_die_is_no_hang(self):
+        for deadline in (6.0, 1.5):
+            driver, gpus = self.pieces(self.probe("init-slow-to-die", deadline=deadline))
+            self.assertEqual((driver["state"], driver["reader"], gpus), ("timed-out", 0, {}))
+
+    def test_a_predecessor_that_is_slow_to_die_is_waited_for(self):
+        holder = ReaderLock((self.place,))
+        self.assertTrue(holder.try_take())
+        reader = os.fork()
+        if reader == 0:
+            os.pwrite(holder.fd, b"%d 1 %d" % (os.getpid(), STARTING), 0)  # as if its probe were gone
+            time.sleep(3)
+            os._exit(0)
+        holder.close()
+        driver, gpus = self.pieces(self.probe("healthy"))
+        os.waitpid(reader, 0)
+        self.assertEqual((driver["state"], sorted(gpus)), ("ok", [0, 1, 2]))
 
     def test_the_deadline_passes(self):
         begun = time.monotonic()

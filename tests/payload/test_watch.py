@@ -5,8 +5,9 @@ import stat
 import time
 import unittest
 
-from gigactl.payload.child import MESSAGE_LIMIT
-from gigactl.payload.watch import LOOK, Patience, Plan, Watch
+from gigactl.payload.child import MESSAGE_LIMIT, kill
+from gigactl.payload.probe import ALARM_AFTER
+from gigactl.payload.watch import LOOK, Patience, Plan, Watch, stop
 
 
 class Clock:
@@ -22,7 +23,7 @@ class Noted(Plan):
 
     def __init__(self, job):
         self.job = job
-        self.got, self.broken = [], []
+        self.got, self.broken, self.doomed_pids = [], [], []
 
     def work(self, begin, report):
         self.job(begin, report)
@@ -33,6 +34,9 @@ class Noted(Plan):
     def interrupted(self, step, why):
         self.broken.append((step, why))
         return False
+
+    def doomed(self, pid):
+        self.doomed_pids.append(pid)
 
     def stuck(self, step, pid):
         self.broken.append((step, "stuck"))
@@ -126,7 +130,7 @@ class Fairness(unittest.TestCase):
         for _ in range(5):
             watch.step()
             time.sleep(0.02)
-        watch.stop()
+        stop([watch])
         self.assertEqual(plan.broken, [("slow", "timed-out: the probe's time was up")])
 
     def test_a_child_that_says_too_much_ends_only_itself(self):
@@ -151,6 +155,32 @@ class Fairness(unittest.TestCase):
             self.assertTrue(watched(plan, 20.0).done)
             self.assertIn("a message", plan.broken[0][1])
 
+    def test_what_a_child_computed_before_a_step_does_not_make_it_spin_there(self):
+        def worked(begin, report):
+            begin("work", 30.0)
+            end = time.monotonic() + 2.6
+            while time.monotonic() < end:
+                pass
+            spin(begin, report)
+
+        plan = Noted(worked)
+        watched(plan, 30.0)
+        self.assertEqual((plan.got, plan.broken), ([("spun", True)], []))
+
+    def test_all_that_cannot_be_killed_share_one_grace(self):
+        plans = [Noted(sit), Noted(sit)]
+        watches = [Watch(plan, kill=lambda pid: None) for plan in plans]
+        self.addCleanup(lambda: [kill(pid) for plan in plans for pid in plan.doomed_pids])
+        end = time.monotonic() + 0.4
+        while time.monotonic() < end:
+            for watch in watches:
+                watch.step()
+            time.sleep(0.02)
+        began = time.monotonic()
+        stop(watches)
+        self.assertLess(time.monotonic() - began, ALARM_AFTER)
+        self.assertEqual([plan.broken for plan in plans], [[("sit", "stuck")]] * 2)
+
     def test_nothing_is_left_of_a_child(self):
         plan = Noted(lambda begin, report: (report("pid", os.getpid()), sit(begin, report)))
         watch = Watch(plan)
@@ -158,7 +188,7 @@ class Fairness(unittest.TestCase):
         while not plan.got and time.monotonic() < end:
             watch.step()
             time.sleep(0.02)
-        watch.stop()
+        stop([watch])
         with self.assertRaises(ProcessLookupError):
             os.kill(plan.got[0][1], 0)
 
