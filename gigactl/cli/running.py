@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gigactl import __version__
 from gigactl.cli import exits, loop, reach
+from gigactl.cli.answers import Answers
 from gigactl.cli.fleet import Fleet, selected, setting
 from gigactl.cli.live import live
 from gigactl.cli.session import Session
@@ -49,7 +51,9 @@ def run(
         _rails(session, fleet, words, all_at_once)
     who = reach.become(session, ask_password, password_file) if become else None
     limits = reach.limits(session, timeout)
-    return loop.run(session, lambda interrupt: _Run(session, fleet, output).on(argv, who, limits, interrupt))
+    with closing(Answers()) as answers:
+        one = _Run(session, fleet, output, answers)
+        return loop.run(session, lambda interrupt: one.on(argv, who, limits, interrupt))
 
 
 def shell_words(words: Sequence[str]) -> tuple[str, ...]:
@@ -71,13 +75,12 @@ def _rails(session: Session, fleet: Fleet, words: Sequence[str], all_at_once: in
 
 @dataclass(slots=True)
 class _Run:
-    """One run: what hosts answered so far, and how it is shown. Equal outputs are kept once."""
+    """One run: what hosts answered so far, and how it is shown."""
 
     session: Session
     fleet: Fleet
     output: str
-    said: dict[str, Said] = field(default_factory=dict)
-    texts: dict[bytes, bytes] = field(default_factory=dict)
+    answers: Answers
 
     async def on(self, argv: tuple[str, ...], who: Become | None, limits: Limits, interrupt: loop.Interrupt) -> int:
         """Run it, show it, say how it ended."""
@@ -95,7 +98,7 @@ class _Run:
             async with live(session, lambda width: self._progress(took(), width), streaming=streaming):
                 await self._collect(arrivals)
         await self._show(took())
-        return exits.first([*interrupt.codes, *(exits.of_host(one.status) for one in self.said.values())])
+        return exits.first([*interrupt.codes, *(exits.of_host(one.status) for one in self.answers.bare.values())])
 
     async def _collect(self, arrivals: Arrivals[ShellReply]) -> None:
         replies: dict[str, ShellReply] = {}
@@ -110,27 +113,32 @@ class _Run:
         if self.output == "jsonl":
             await loop.write(self.session, view.host_line(one))
             one = replace(one, stdout=b"", stderr=b"")
-        stdout = self.texts.setdefault(one.stdout, one.stdout)
-        stderr = self.texts.setdefault(one.stderr, one.stderr)
-        self.said[one.host] = replace(one, stdout=stdout, stderr=stderr)
+        self.answers.add(one)
 
     async def _show(self, took: float) -> None:
         session = self.session
-        said = [self.said[name] for name in self.fleet.names if name in self.said]
+        whole = self.answers.of(self.fleet.names)
+        said = [self.answers.bare[name] for name in self.fleet.names if name in self.answers.bare]
         if self.output == "json":
-            await loop.write(session, view.document(said))
+            await self._write(view.document(whole))
         elif self.output == "jsonl":
             await loop.write(session, view.summary_line(said, took))
         else:
-            await loop.write(session, view.output(said, session.screen()))
-            session.tell(view.errors(said, session.screen(session.world.stderr)))
+            await self._write(view.output(whole, session.screen()))
+            for text in view.errors(whole, session.screen(session.world.stderr)):
+                session.tell(text)
         for problem in view.problems(said) if self.output == "table" else ():
             session.tell(f"gigactl: {problem}\n")
         session.say(view.last_line(said, took))
 
+    async def _write(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            await loop.write(self.session, text)
+
     def _progress(self, took: float, width: int) -> str:
-        out = [name for name in self.fleet.names if name not in self.said]
-        return progress_line(len(self.said), len(self.fleet.hosts), view.counts(self.said.values()), out, took, width)
+        said = self.answers.bare
+        out = [name for name in self.fleet.names if name not in said]
+        return progress_line(len(said), len(self.fleet.hosts), view.counts(said.values()), out, took, width)
 
 
 def _said(ended: Ended, reply: ShellReply | None) -> Said:

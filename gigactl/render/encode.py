@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,15 @@ _RAW = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\
 def encode(content: object) -> str:
     """One document, indented, a newline at the end."""
     return _safe(json.dumps(content, ensure_ascii=False, indent=2)) + "\n"
+
+
+def encode_list(head: Mapping[str, Any], name: str, items: Iterable[object]) -> Iterator[str]:
+    """`encode({**head, name: [*items]})` in pieces, one item at a time in memory."""
+    before, _, after = encode({**head, name: [None]}).rpartition("null")
+    for number, item in enumerate(items):
+        yield (",\n    " if number else before) + encode(item).rstrip("\n").replace("\n", "\n    ")
+        before = ""
+    yield after if not before else encode({**head, name: []})
 
 
 def line(kind: str, content: Mapping[str, Any]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from gigactl.errors import HostError
 from gigactl.inventory.ranges import fold
-from gigactl.render.encode import encode, failure, line
+from gigactl.render.encode import encode_list, failure, line
 from gigactl.render.table import Screen, painted
 from gigactl.render.text import clean, count, one_line, seconds
 from gigactl.results import Status
@@ -33,14 +34,14 @@ class Said:
     seconds: float = 0.0
 
 
-def output(said: Sequence[Said], on: Screen) -> str:
-    """stdout of all, grouped; hosts that said nothing are left out."""
-    return _grouped(((one.host, one.stdout) for one in said), "", on)
+def output(said: Sequence[Said], on: Screen) -> Iterator[str]:
+    """stdout of all, grouped, a group at a time; hosts that said nothing are left out."""
+    return _grouped(said, lambda one: one.stdout, "", on)
 
 
-def errors(said: Sequence[Said], on: Screen) -> str:
+def errors(said: Sequence[Said], on: Screen) -> Iterator[str]:
     """stderr of all, grouped, its headers saying so."""
-    return _grouped(((one.host, one.stderr) for one in said), " stderr", on)
+    return _grouped(said, lambda one: one.stderr, " stderr", on)
 
 
 def problems(said: Sequence[Said]) -> list[str]:
@@ -64,8 +65,9 @@ def counts(said: Iterable[Said]) -> dict[str, int]:
     return {status.value: statuses.count(status) for status in order}
 
 
-def document(said: Sequence[Said]) -> str:
-    return encode({"schema": SCHEMA, "summary": _summary(said), "hosts": [_host(one) for one in said]})
+def document(said: Sequence[Said]) -> Iterator[str]:
+    """One document, a host at a time."""
+    return encode_list({"schema": SCHEMA, "summary": _summary(said)}, "hosts", map(_host, said))
 
 
 def first_line(version: str) -> str:
@@ -102,12 +104,22 @@ def _host(one: Said) -> dict[str, Any]:
     return shown
 
 
-def _grouped(texts: Iterable[tuple[str, bytes]], what: str, on: Screen) -> str:
-    together: dict[str, list[str]] = defaultdict(list)
-    for host, text in texts:
-        if text.strip():
-            together[clean(text.decode(errors="replace")).rstrip("\n")].append(host)
-    return "".join(f"{_header(hosts, what, on)}{text}\n" for text, hosts in together.items())
+def _grouped(said: Sequence[Said], stream: Callable[[Said], bytes], what: str, on: Screen) -> Iterator[str]:
+    """Twice through `said`, which may be far more than fits into memory: by digest, then the first of each group."""
+    together: dict[bytes, list[str]] = defaultdict(list)
+    firsts: list[int] = []
+    for place, one in enumerate(said):
+        if stream(one).strip():
+            hosts = together[sha256(_shown(stream(one)).encode()).digest()]
+            if not hosts:
+                firsts.append(place)
+            hosts.append(one.host)
+    for place, hosts in zip(firsts, together.values(), strict=True):
+        yield f"{_header(hosts, what, on)}{_shown(stream(said[place]))}\n"
+
+
+def _shown(text: bytes) -> str:
+    return clean(text.decode(errors="replace")).rstrip("\n")
 
 
 def _header(hosts: Sequence[str], what: str, on: Screen) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gigactl.errors import ConnectRefused, HostKeyUnknown
-from gigactl.render.encode import encode, failure, instant, line
+from gigactl.render.encode import encode, encode_list, failure, instant, line
 
 ANY = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\x1b\x9b\u202e\u2028\n")))
 
@@ -17,6 +17,12 @@ ANY = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\x1b\x9b\u202
 @given(ANY)
 def test_what_goes_in_comes_out(text: str) -> None:
     assert json.loads(encode({"stdout": text})) == {"stdout": text}
+
+
+@given(st.lists(st.one_of(st.dictionaries(ANY, ANY, max_size=2), st.just(["null"])), max_size=4))
+def test_a_list_in_pieces_is_the_same_text(items: list[object]) -> None:
+    head = {"schema": "one", "summary": {"hosts": None}}
+    assert "".join(encode_list(head, "hosts", items)) == encode({**head, "hosts": items})
 
 
 @given(ANY)

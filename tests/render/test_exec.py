@@ -19,7 +19,7 @@ WORDS = st.sampled_from([b"", b"\n", b"up\n", b"up", b"down\n", b"two\nlines\n"]
 @given(st.dictionaries(st.integers(1, 40), WORDS, max_size=12))
 def test_every_host_that_said_something_has_one_header(words: dict[int, bytes]) -> None:
     said = [Said(f"gpu{number:02}", Status.OK, 0, stdout=text) for number, text in words.items()]
-    headers = re.findall(r"^-+\n(\S+).*\n-+$", output(said, PIPE), re.MULTILINE)
+    headers = re.findall(r"^-+\n(\S+).*\n-+$", "".join(output(said, PIPE)), re.MULTILINE)
     named = [name for header in headers for name in expand(header)]
     assert sorted(named) == sorted(f"gpu{number:02}" for number, text in words.items() if text.strip())
     assert len(headers) == len({text.rstrip(b"\n") for text in words.values() if text.strip()})
@@ -27,8 +27,8 @@ def test_every_host_that_said_something_has_one_header(words: dict[int, bytes]) 
 
 def test_stderr_is_apart_and_says_so() -> None:
     said = [Said("gpu1", Status.FAILED, 1, stdout=b"out\n", stderr=b"err\n")]
-    assert "err" not in output(said, PIPE)
-    assert "gpu1 stderr" in errors(said, PIPE)
+    assert "err" not in "".join(output(said, PIPE))
+    assert "gpu1 stderr" in "".join(errors(said, PIPE))
 
 
 def test_ways_to_fail_are_folded() -> None:

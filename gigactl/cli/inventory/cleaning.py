@@ -50,7 +50,7 @@ async def _clean(session: Session, fleet: Fleet, dialogue: Clean, limits: Limits
             else:
                 removed[arrival.host] = "".join(f"{path}\n" for path in arrival.value.paths).encode()
     answers = [said[name] for name in fleet.names if name in said]
-    await loop.write(session, view.output(answers, session.screen()))
+    await loop.write(session, "".join(view.output(answers, session.screen())))
     for problem in view.problems(answers):
         session.tell(f"gigactl: {problem}\n")
     session.say(view.last_line(answers, session.world.clock() - began))
