@@ -62,9 +62,9 @@ def _fail(error: GigactlError, world: World) -> int:
 
 
 def _bug(error: Exception, argv: Sequence[str], world: World, log: Log) -> int:
-    """The traceback goes to a file, its place and one line to the user. No option carries a secret, so argv is kept."""
+    """The traceback goes to a file, its place and one line to the user."""
     text = f"gigactl {__version__}, Python {sys.version.split()[0]}, {world.now().isoformat()}\n"
-    text += f"$ gigactl {' '.join(argv)}\n" + "".join(traceback.format_exception(error))
+    text += f"$ gigactl {' '.join(_kept(argv))}\n" + "".join(traceback.format_exception(error))
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     try:
         hint = f"the traceback is in {log.keep(text)}"
@@ -72,6 +72,16 @@ def _bug(error: Exception, argv: Sequence[str], world: World, log: Log) -> int:
         Session(world).tell(text)
         hint = f"the traceback could not be kept: {unwritable}"
     return _fail(GigactlError(what, hint=hint), world)
+
+
+def _kept(argv: Sequence[str]) -> Sequence[str]:
+    """What of argv may be kept: no option carries a secret, but a command for hosts may, and only the parser, which may
+    have failed, knows where it begins."""
+    if "exec" not in argv:
+        return argv
+    after = argv.index("exec") + 1
+    begins = argv.index("--", after) + 1 if "--" in argv[after:] else after
+    return [*argv[:after], "…", "--", f"({len(argv) - begins} words)"]
 
 
 def _drop_stdout(world: World) -> None:

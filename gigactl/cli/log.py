@@ -39,7 +39,8 @@ class Log(logging.Handler):
         """Append; where it was put. Raises OSError."""
         if self.place is None:
             folder = self._state / "log"
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for place in (*reversed(folder.parents), folder):  # with parents=True their mode would be the umask's
+                place.mkdir(mode=0o700, exist_ok=True)
             self.place = folder / f"gigactl-{self._world.now():%Y%m%dT%H%M%S}-{os.getpid()}.txt"
             self.place.touch(mode=0o600)
         with self.place.open("a", encoding="utf-8") as file:

@@ -90,6 +90,22 @@ def test_a_bug_is_one_line_and_its_traceback_is_kept(program: Program) -> None:
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("dashes", [["--"], []])
+def test_a_command_for_hosts_is_not_kept(program: Program, dashes: list[str]) -> None:
+    done = program("-i", "\0", "exec", "-l", "gpu001", *dashes, "mysql", "-phunter2")
+    assert done.code == 1
+    kept = Path(done.err.splitlines()[1].split(" is in ")[1]).read_text(encoding="utf-8")
+    assert "exec … -- (" in kept
+    assert "hunter2" not in kept
+
+
+def test_folders_made_for_it_are_the_owner_s_alone(program: Program, tmp_path: Path) -> None:
+    made = tmp_path / "a"
+    program("-i", "\0", "inventory", "list", XDG_STATE_HOME=str(made / "b"))
+    assert {place.stat().st_mode & 0o077 for place in (made, *made.rglob("*"))} == {0}
+    assert list(made.rglob("*.txt"))
+
+
 @pytest.mark.parametrize("argv", [["--state", "kept", "health", "check"], ["health", "check", "--state", "kept"]])
 def test_what_is_kept_goes_where_the_state_is_told_to_be(program: Program, tmp_path: Path, argv: list[str]) -> None:
     broken = replace(program, transport=Broken())
