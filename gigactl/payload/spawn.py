@@ -34,15 +34,17 @@ def run(
     program = _find(argv[0])
     inlet, outlet = os.pipe()
     parent = os.getpid()
+    end = time.monotonic() + seconds
     pid = os.fork()
     if pid == 0:
         _exec(program, argv, outlet, parent)
     os.close(outlet)
+    whole = False
     try:
-        data, whole = _gather(inlet, seconds, limit, accept)
+        data, whole = _gather(inlet, end, limit, accept)
     finally:
         os.close(inlet)
-        status = _ended(pid)
+        status = _ended(pid, end if whole else 0.0)
     return (os.WEXITSTATUS(status) if whole and os.WIFEXITED(status) else None), data
 
 
@@ -67,10 +69,7 @@ def _exec(program: str, argv: "Sequence[str]", outlet: int, parent: int) -> None
         os._exit(127)
 
 
-def _gather(
-    inlet: int, seconds: float, limit: int, accept: "Optional[Callable[[bytes], bool]]"
-) -> "Tuple[bytes, bool]":
-    end = time.monotonic() + seconds
+def _gather(inlet: int, end: float, limit: int, accept: "Optional[Callable[[bytes], bool]]") -> "Tuple[bytes, bool]":
     poller = select.poll()
     poller.register(inlet, select.POLLIN)
     parts: "List[bytes]" = []
@@ -88,9 +87,11 @@ def _gather(
     return b"".join(parts), False
 
 
-def _ended(pid: int) -> int:
-    """The wait status of a child that closed its output; one that goes on for 50 ms after that is killed."""
-    for _ in range(10):
+def _ended(pid: int, end: float) -> int:
+    """The wait status of a child that closed its output, or whose output nobody reads any more: killed when it goes on
+    past `end` and for 50 ms."""
+    end = max(end, time.monotonic() + 0.05)
+    while time.monotonic() < end:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             return status
