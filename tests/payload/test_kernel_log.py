@@ -1,5 +1,6 @@
 """The kernel log from its two sources, from the beginning and from a cursor."""
 
+import os
 import unittest
 
 from gigactl.payload import kernel_log, protocol
@@ -128,8 +129,24 @@ class Log(unittest.TestCase):
 
     def test_a_journal_is_read_no_further_than_the_cursor(self):
         self.tree.drop("/dev/kmsg")
-        log = self.read({"boot_id": BOOT, "usec": 50}, journal=self.cat(entry(40, XID), entry(50, XID), entry(60, XID)))
+        path = self.journal(entry(40, XID), entry(50, XID), entry(60, XID))[1]
+        # what comes after the cursor is never asked for: by then it has been ended
+        slow = ("/bin/sh", "-c", "/bin/cat %s; sleep 0.5; echo >%s.further" % (path, path))
+        log = self.read({"boot_id": BOOT, "usec": 50}, journal=slow)
         self.assertEqual([event["usec"] for event in log["events"]], [60])
+        self.assertFalse(log["gap"])
+        self.assertFalse(os.path.exists(path + ".further"))
+
+    def test_a_stamp_that_a_chunk_cuts_in_two_ends_nothing(self):
+        self.tree.drop("/dev/kmsg")
+        whole = entry(900, "newest") + entry(800, XID) + entry(100, "seen")
+        at = whole.rindex(b"_MONOTONIC_TIMESTAMP=800") + 22
+        for name, data in (("/head", whole[:at]), ("/tail", whole[at:])):
+            with open(self.tree.root + name, "wb") as file:
+                file.write(data)
+        parts = ("/bin/sh", "-c", "cat {0}/head; sleep 0.2; cat {0}/tail".format(self.tree.root))
+        log = self.read({"boot_id": BOOT, "usec": 500}, journal=parts)
+        self.assertEqual([event["usec"] for event in log["events"]], [800])
         self.assertFalse(log["gap"])
 
     def test_a_journal_that_does_not_answer(self):
