@@ -11,6 +11,12 @@ import sys
 if sys.version_info < (3, 6):
     sys.exit(97)
 
+try:  # a minimal Python may lack what the probe needs; the next one may not
+    for name in ("ctypes", "mmap"):
+        __import__(name)
+except ImportError:
+    sys.exit(97)
+
 import _signal  # type: ignore[import-not-found]  # no stub; without the enums of signal
 import marshal
 import os
@@ -28,9 +34,10 @@ except ImportError:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Optional, Tuple, Union
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 ALARM = 300  # seconds until one that still waits for its bundle or request ends; the entry sets its own timer
+LINKS = 40  # as many links in a path as the kernel follows
 NETWORK = (
     "nfs", "cifs", "smb", "autofs", "afs", "ceph", "lustre", "gpfs", "beegfs", "gluster", "fuse", "9p", "wekafs",
     "panfs", "pvfs", "orangefs", "ocfs2", "gfs2",
@@ -63,30 +70,57 @@ class Bundle:
 
 
 def on_network(path: str, mounts: str = "") -> bool:
-    """Whether a path lies on a file system that another host can take away; decided without touching it."""
+    """Whether a path leads to a file system that another host can take away; decided without touching that: a link is
+    read only where it lies on a local one."""
     if not mounts:
         with open("/proc/self/mounts", "rb") as file:
-            mounts = file.read().decode("utf-8", "replace")
+            mounts = file.read().decode("utf-8", "surrogateescape")
+    table = [line.split(" ") for line in mounts.splitlines() if line.count(" ") > 1]
+    here, rest = "", path.split("/")
+    for _ in range(LINKS):
+        while rest and not taken_away(here, table):
+            name = rest.pop(0)
+            here = here.rpartition("/")[0] if name == ".." else here + "/" + name if name not in ("", ".") else here
+            target = "" if taken_away(here, table) else link(here)
+            if target:
+                break
+        else:  # what follows lies below a mount point, or there is no more
+            return taken_away("/".join([here, *rest]), table)
+        here, rest = "" if target.startswith("/") else here.rpartition("/")[0], target.split("/") + rest
+    return True
+
+
+def link(path: str) -> str:
+    """Where a link leads; empty for what is none."""
+    try:
+        return os.readlink(path or "/")
+    except (OSError, ValueError):
+        return ""
+
+
+def taken_away(path: str, table: "List[List[str]]") -> bool:
+    """Whether another host can take away the file system that a path without links lies on. `table`: of mounts."""
     best, kind = "", ""
-    for line in mounts.splitlines():
-        parts = line.split(" ")
-        inside = len(parts) > 2 and (path + "/").startswith(parts[1].rstrip("/") + "/")
-        if inside and len(parts[1]) >= len(best):
-            best, kind = parts[1], parts[2]
+    for line in table:
+        point = line[1]
+        for code, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+            point = point.replace(code, plain)
+        if (path + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(best):
+            best, kind = point, line[2]
     return kind.startswith(NETWORK)
 
 
-def usable(places: str) -> "Iterator[str]":
+def usable(places: str, network: "Callable[[str], bool]" = on_network) -> "Iterator[str]":
     """The places that may hold a bundle, best first; the user's cache only where the user's home is ours (sudo may
     keep HOME)."""
     home = os.environ.get("HOME", "")
     for place in places.split(":"):
         if place != "~":
             yield place
-        elif home.startswith("/") and not on_network(home) and os.path.isdir(home) and ours(os.stat(home)):
+        elif home.startswith("/") and not network(home) and os.path.isdir(home) and ours(os.stat(home)):
             cache = os.environ.get("XDG_CACHE_HOME", "")
             cache = cache if cache.startswith("/") else home + "/.cache"
-            if not on_network(cache):
+            if not network(cache):
                 yield cache + "/gigactl"
 
 
@@ -131,12 +165,12 @@ def piped(digest: str, size: int) -> "Dict[str, Any]":
     return dict(zip(pieces[::2], pieces[1::2]))
 
 
-def main(digest: str, entry: str, size: str, places: str) -> "Any":
-    _signal.alarm(ALARM)
+def main(digest: str, entry: str, size: str, places: str, seconds: "Union[str, int]" = ALARM) -> "Any":
+    _signal.alarm(int(seconds))
     carried = int(size)
     place, parts = ("", piped(digest, carried)) if carried else cached(digest, places)
     if parts is None:
-        os.write(1, b'{"type":"need-bundle"}\n')
+        os.write(1, b'\n{"type":"need-bundle"}\n')  # a greeting may not have ended its line
         return 0
     bundle = Bundle(parts)
     sys.meta_path.insert(0, bundle)

@@ -42,6 +42,7 @@ def main(place: str = "") -> int:
     probe = Probe(request, started, _write)
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
         signal.signal(number, probe.told_to_go)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as some daemons leave it, no child could be waited for
     signal.setitimer(signal.ITIMER_REAL, request["deadline_s"] + ALARM_AFTER)
     try:
         probe.run(place)
@@ -87,6 +88,7 @@ class Probe:
             "euid": os.geteuid(),
             "place": place,
         }
+        self._write(b"\n")  # a greeting may not have ended its line
         self._emit(dict(hello, type="hello"))
         while not all(watch.done for watch in self._watches) and self._left() > 0:
             for watch in self._watches:

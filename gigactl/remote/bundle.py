@@ -23,14 +23,14 @@ _NOT_SHIPPED = frozenset(
 _PYTHONS = ("python3", "/usr/libexec/platform-python", *(f"python3.{minor}" for minor in range(14, 5, -1)))
 # No newline and no single quote, so that any login shell passes it on. The loader says 97 when its Python is too old;
 # 2 is Python 2 refusing -I; 126 and 127 are a name on the PATH with nothing behind it. None of them has touched
-# stdin.
+# stdin. Each first line of ours, here and on the host, begins a new one: a greeting may not have ended its last.
 _FIND = (
     "PATH=$PATH:/usr/local/bin:/usr/bin:/bin; "
     f"for p in {' '.join(_PYTHONS)}; do "
     'command -v "$p" >/dev/null 2>&1 || continue; '
     '"$p" -I -S -B -c "$@" && exit 0; r=$?; '
     "case $r in 2|97|126|127) ;; *) exit $r;; esac; done; "
-    'echo "{\\"type\\":\\"no-python\\"}"; exit 97'
+    'echo; echo "{\\"type\\":\\"no-python\\"}"; exit 97'
 )
 
 

@@ -4,10 +4,13 @@ import hashlib
 import os
 import resource
 import shutil
+import signal
 import stat
+import subprocess
 import sys
 import tempfile
 import unittest
+import zlib
 
 from gigactl.payload import loader, place
 
@@ -144,3 +147,88 @@ class Networks(unittest.TestCase):
             ("/home/local/ops", False), ("/net/x", True),
         ):  # fmt: skip
             self.assertEqual(loader.on_network(path, mounts), there, path)
+
+    def test_a_link_leads_where_it_leads(self):
+        top = os.path.realpath(tempfile.mkdtemp(prefix="gigactl-link-"))
+        self.addCleanup(shutil.rmtree, top)
+        os.makedirs(top + "/local/deep")
+        os.makedirs(top + "/lustre/home/ops")
+        os.symlink(top + "/lustre/home", top + "/home")
+        os.symlink("../lustre", top + "/local/up")
+        os.symlink("home", top + "/again")
+        os.symlink("round", top + "/round")
+        os.symlink("local/deep", top + "/fine")
+        mounts = "/dev/sda1 / ext4 rw\nmgs:/scratch %s/lustre lustre rw\n" % top
+        for path, there in (
+            ("/home/ops", True), ("/again/ops/.cache", True), ("/local/up/home", True), ("/local/../home", True),
+            ("/round", True), ("/fine/new", False), ("/local/deep", False), ("/lustre/../local", True),
+        ):  # fmt: skip
+            self.assertEqual(loader.on_network(top + path, mounts), there, path)
+
+    def test_a_mount_whose_name_has_a_space(self):
+        self.assertTrue(loader.on_network("/net home/ops", "/dev/sda1 / ext4 rw\nf:/h /net\\040home nfs4 rw\n"))
+
+    def test_neither_home_nor_cache_is_used_on_the_network(self):
+        home = tempfile.mkdtemp(prefix="gigactl-home-")
+        self.addCleanup(shutil.rmtree, home)
+        kept = {name: os.environ.get(name) for name in ("HOME", "XDG_CACHE_HOME")}
+        self.addCleanup(lambda: [os.environ.pop(name, None) for name in kept])
+        self.addCleanup(lambda: os.environ.update({name: value for name, value in kept.items() if value is not None}))
+        os.environ["HOME"] = home
+        os.environ["XDG_CACHE_HOME"] = home + "/cache"
+        self.assertEqual(list(loader.usable("~", lambda path: False)), [home + "/cache/gigactl"])
+        for away in (home, home + "/cache"):
+            self.assertEqual(list(loader.usable("~", lambda path, away=away: path == away)), [], away)
+
+    def test_nothing_is_installed_on_the_network(self):
+        top = tempfile.mkdtemp(prefix="gigactl-place-")
+        self.addCleanup(shutil.rmtree, top)
+        bundle, asked = loader.Bundle(dict(PARTS)), [top + "/gigactl"]
+        name = loader.code_name()
+        self.assertEqual(place.install(bundle, DIGEST, asked, name, loader.ours, asked.count, hashlib.sha256), "")
+        self.assertEqual(os.listdir(top), [])
+
+
+class Loading(unittest.TestCase):
+    """The loader as it runs on a host, by itself."""
+
+    def loaded(self, *arguments, stdin=b"", before=""):
+        code = before + "import sys;sys.argv.pop(1);exec(open(%r).read())" % loader.__file__
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-B", "-c", code, "", *arguments],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            if stdin is not None:
+                out, err = process.communicate(stdin, timeout=20)
+                return process.returncode, out, err
+            return process.wait(20), b"", b""
+        finally:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                stream.close()
+
+    def test_a_bundle_that_is_not_what_its_digest_says_is_not_run(self):
+        plain = "\0".join(("ran", "def main(place):\n    print('ran')\n")).encode()
+        data, right = zlib.compress(plain), hashlib.sha256(plain).hexdigest()
+        for digest, code, out, err in ((right, 1, b"", b"No module named 'gigactl'"), (DIGEST, 1, b"", b"digest")):
+            said = self.loaded(digest, "ran", str(len(data)), "", stdin=data)
+            self.assertEqual(said[:2], (code, out))
+            self.assertIn(err, said[2])
+
+    def test_a_cut_bundle_is_said(self):
+        self.assertIn(b"cut", self.loaded(DIGEST, "ran", "100", "", stdin=b"x")[2])
+
+    def test_what_waits_for_a_bundle_that_never_comes_ends(self):
+        self.assertEqual(self.loaded(DIGEST, "ran", "100", "", "1", stdin=None)[0], -signal.SIGALRM)
+
+    def test_the_answer_begins_a_line_of_its_own(self):
+        code, out, _ = self.loaded(DIGEST, "ran", "0", "/nonexistent")
+        self.assertEqual((code, out), (0, b'\n{"type":"need-bundle"}\n'))
+
+    def test_a_python_without_what_the_probe_needs_gives_way_before_it_reads(self):
+        for name in ("ctypes", "mmap"):
+            missing = "import sys;sys.modules[%r]=None;" % name
+            code, out, _ = self.loaded(DIGEST, "ran", "100", "", stdin=None, before=missing)
+            self.assertEqual((code, out), (97, b""), name)

@@ -57,7 +57,8 @@ class Probing(unittest.TestCase):
 
     def probe(self, reader, **options):
         output, _ = self.start(reader, **options).communicate()
-        return [json.loads(line) for line in output.decode("ascii").splitlines()]
+        self.assertEqual(output[:1], b"\n")  # a greeting may not have ended its line
+        return [json.loads(line) for line in output.decode("ascii").splitlines()[1:]]
 
     def pieces(self, lines):
         """(driver, gpus by index) of a whole reply."""
@@ -224,7 +225,7 @@ class Probing(unittest.TestCase):
         # alive while its parent lives: the stand-in kills nothing, and neither does the end of its parent reach it here
         first = self.start("unkillable", deadline=12.0, reading=1.0)
         assert first.stdout is not None
-        lines = [json.loads(line) for line in first.stdout]
+        lines = [json.loads(line) for line in first.stdout if line.strip()]
         driver, gpus = self.pieces(lines)
         self.assertEqual(driver["state"], "hung")
         self.assertEqual(driver["reader"], self.reader())
@@ -239,7 +240,7 @@ class Probing(unittest.TestCase):
         driver, gpus = self.pieces(self.probe("healthy"))
         self.assertEqual((driver["state"], sorted(gpus)), ("ok", [0, 1, 2]))
         output, _ = first.communicate()
-        self.assertEqual(self.pieces([json.loads(line) for line in output.splitlines()])[0]["state"], "ok")
+        self.assertEqual(self.pieces([json.loads(line) for line in output.splitlines() if line])[0]["state"], "ok")
 
     def test_a_probe_that_waits_in_vain_says_for_whom(self):
         first = self.start("all-hang", reading=20.0, deadline=20.0)
@@ -283,3 +284,35 @@ class Probing(unittest.TestCase):
         while alive(pid) and time.monotonic() < end:
             time.sleep(0.02)
         self.assertFalse(alive(pid))
+
+
+class Main(unittest.TestCase):
+    """The entry itself, on this host."""
+
+    def start(self, deadline, stdout, prepare=None):
+        argv = [sys.executable, "-c", "import sys; from gigactl.payload import probe; sys.exit(probe.main())"]
+        process = subprocess.Popen(argv, cwd=HERE, stdin=subprocess.PIPE, stdout=stdout, preexec_fn=prepare)
+        self.addCleanup(Probing.end, process)
+        request = {"protocol": 1, "deadline_s": deadline, "reading_deadline_s": 5.0, "kernel_cursor": None}
+        assert process.stdin is not None
+        with process.stdin:
+            process.stdin.write(json.dumps(dict(request, kernel_limit_bytes=1 << 20)).encode() + b"\n")
+        return process
+
+    def test_a_caller_that_ignores_its_children_changes_nothing(self):
+        process = self.start(20.0, subprocess.PIPE, lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        lines = [json.loads(line) for line in process.stdout if line.strip()]
+        self.assertEqual((process.wait(20), lines[0]["type"], lines[-1]["type"]), (0, "hello", "end"))
+
+    def test_one_that_cannot_write_is_ended_by_its_timer(self):
+        inlet, outlet = os.pipe()
+        self.addCleanup(os.close, inlet)
+        os.set_blocking(outlet, False)
+        try:
+            while True:
+                os.write(outlet, b"x" * 4096)
+        except BlockingIOError:
+            os.set_blocking(outlet, True)
+        process = self.start(0.5, outlet)
+        os.close(outlet)
+        self.assertEqual(process.wait(20), 128 + signal.SIGALRM)
