@@ -31,9 +31,16 @@ from gigactl.transport.dialogue import CutShort
 LIMIT_BYTES = 6 << 20
 _MARK = "@@gigactl "
 # One word after the mark names what follows. Only what a POSIX shell, coreutils and sed have; `timeout` where it is.
+# A nvidia-smi of an earlier probe that SIGKILL does not end (bit 8 of ShdPnd) is never joined by another.
 # With one GPU lost nvidia-smi says only that and exits 15 (seen with 535.261): then each GPU is asked for by itself.
 SCRIPT = r"""
 at() { echo; echo "@@gigactl $1"; }
+stuck() { for s in "$1"/[0-9]*/stat; do
+  read -r l <$s || continue
+  case $l in *'(nvidia-smi) D '*) ;; *) continue;; esac
+  case $(tr '\0' ' ' <${s%stat}cmdline) in 'nvidia-smi -q -x '*) ;; *) continue;; esac
+  case $(sed -n -e 's/^ShdPnd:[^0-9a-f]*//p' ${s%stat}status) in *[13579bdf]??) echo "$l"; return 0;; esac
+  done; return 1; }
 limited() { if command -v timeout >/dev/null 2>&1; then timeout -s KILL "$@"; else shift; "$@"; fi; }
 at now; date -u +%s; at euid; id -u
 at hostname; cat /proc/sys/kernel/hostname; at boot_id; cat /proc/sys/kernel/random/boot_id
@@ -55,7 +62,8 @@ g=0; at pci; for d in /sys/bus/pci/devices/*; do
   echo "${d##*/} $c $v $i $w $m ${a:-none} ${l##*/}"; done
 at df; limited 5 df -P -k -l; at inodes; limited 5 df -P -i -l
 at kmsg; limited 5 dd if=/dev/kmsg iflag=nonblock bs=8192 | sed -n -e '1p;$p' -e '/NVRM\|SXid\|GPU reset/p'
-{ at smi; limited "$1" nvidia-smi -q -x; r=$?; at smi_exit; echo $r
+{ at smi; if l=$(stuck "$3"); then at smi_stuck; echo "$l"; r=137; else limited "$1" nvidia-smi -q -x; r=$?; fi
+  at smi_exit; echo $r
   case $r in
   15) n=0; while [ $n -lt $g ]; do at smi_$n; limited 10 nvidia-smi -q -x -i $n
     at links_$n; limited 10 nvidia-smi nvlink -s -i $n; n=$((n+1)); done;;
@@ -74,7 +82,7 @@ async def without_python(
     Raises HostError where not even the kernel's files came.
     """
     left = deadline.remaining()
-    argv = ("sh", "-c", SCRIPT, "gigactl", f"{max(left - 8, 2):.0f}", " ".join(facts.MODULES))
+    argv = ("sh", "-c", SCRIPT, "gigactl", f"{max(left - 8, 2):.0f}", " ".join(facts.MODULES), "/proc")
     heard = Heard(LIMIT_BYTES)
     try:
         await heard.all_of(connection, Exec(argv, become=become, limit_bytes=LIMIT_BYTES), deadline)
@@ -244,6 +252,9 @@ def _table(text: str) -> dict[str, tuple[int, int]]:
     return found
 
 
+_START_TIME = 19  # of /proc/PID/stat's fields after the name: 22 in proc(5), in ticks since boot
+_TICKS_PER_S = 100  # USER_HZ, the same on every architecture that has GPUs
+_STUCK_AFTER_S = 180.0  # a probe's 60 s, and the two minutes that stopping eight GPUs may take
 _ONE_IS_LOST = 15
 _NOT_READ = 124  # as `timeout` says of a command it ended
 _STATES = {9: "not-loaded", 12: "no-library", 18: "mismatch", 124: "timed-out", 137: "timed-out", 127: "no-library"}
@@ -256,6 +267,7 @@ _FIRST_WORDS = (
 
 def _driver(said: Mapping[str, str], log: smi_xml.Log) -> Driver:
     text = said.get("smi", "")
+    stuck = _stuck(said)
     # without a code nvidia-smi was not waited for: that says nothing of the driver
     code = tree.number(said["smi_exit"], 255) if "smi_exit" in said else _NOT_READ
     if code == _ONE_IS_LOST and "end" not in said:
@@ -269,9 +281,9 @@ def _driver(said: Mapping[str, str], log: smi_xml.Log) -> Driver:
     return {
         "type": "driver",
         # one lost GPU makes it exit 15 with the others still told: the driver itself works
-        "state": "ok" if told else _STATES.get(code, "failed"),
+        "state": "hung" if stuck else "ok" if told else _STATES.get(code, "failed"),
         "nvml_error": 0 if told else (code if 0 < code < 100 else 999),
-        "detail": "" if told else ("no nvidia-smi on the host" if code == 127 else printable(text, 200)),
+        "detail": "" if told else _why_not(said, code, text),
         "loaded": loaded,
         "flavour": ("open" if "Open Kernel Module" in banner else "proprietary") if banner else "",
         "library": "",
@@ -281,8 +293,25 @@ def _driver(said: Mapping[str, str], log: smi_xml.Log) -> Driver:
         "cuda_version": log.cuda_version,
         "gpu_count": max(log.attached, len(log.gpus)),
         "init_s": 0.0,
-        "reader": 0,
+        "reader": stuck,
     }
+
+
+def _why_not(said: Mapping[str, str], code: int, text: str) -> str:
+    if "smi_stuck" in said:
+        return "a nvidia-smi of an earlier probe cannot be killed"
+    return "no nvidia-smi on the host" if code == 127 else printable(text, 200)
+
+
+def _stuck(said: Mapping[str, str]) -> int:
+    """The process id of a nvidia-smi that was killed and does not end; 0 where there is none, or it is young: a driver
+    that stops its GPUs takes its time."""
+    own, _, rest = said.get("smi_stuck", "").partition("(")
+    fields = rest.rpartition(")")[2].split()
+    if len(fields) <= _START_TIME:
+        return 0
+    age = tree.number(_line(said, "uptime"), 0.0) - tree.number(fields[_START_TIME], 0) / _TICKS_PER_S
+    return tree.number(own, 0) if age > _STUCK_AFTER_S else 0
 
 
 def _one_by_one(said: Mapping[str, str], log: smi_xml.Log, addresses: Sequence[str]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
 import time
 from pathlib import Path
 
@@ -364,3 +366,35 @@ def test_a_connection_cut_while_nvidia_smi_runs_may_be_asked_again() -> None:
     with pytest.raises(CutShort) as cut:
         said(Probe(), transport)
     assert not cut.value.partial["complete"]
+
+
+@pytest.mark.parametrize(
+    ("state", "pending", "arguments", "started_s_ago", "driver", "started"),
+    [
+        ("D", "100", "-q -x", 1000, "hung", False),
+        ("D", "100", "-q -x", 10, "timed-out", False),
+        ("D", "0", "-q -x", 1000, "ok", True),
+        ("S", "100", "-q -x", 1000, "ok", True),
+        ("D", "100", "dmon", 1000, "ok", True),
+    ],
+)
+def test_a_nvidia_smi_that_cannot_be_killed_is_not_joined_by_another(
+    state: str, pending: str, arguments: str, started_s_ago: int, driver: str, started: bool, tmp_path: Path
+) -> None:
+    stuck = tmp_path / "proc" / "4711"
+    stuck.mkdir(parents=True)
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    ticks = int((uptime + 5000 - started_s_ago) * 100)
+    (stuck / "stat").write_text(f"4711 (nvidia-smi) {state} 1 {'0 ' * 17}{ticks} 0 0\n")
+    (stuck / "cmdline").write_bytes(b"\0".join([b"nvidia-smi", *arguments.encode().split(), b""]))
+    (stuck / "status").write_text(f"Name:\tnvidia-smi\nShdPnd:\t{pending:0>16}\n")
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\ncat {DATA}/names-of-570.xml\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    argv = ["sh", "-c", smi.SCRIPT, "gigactl", "5", "nvidia", str(tmp_path / "proc")]
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    output = subprocess.run(argv, capture_output=True, env=environ, check=True).stdout
+    later = re.sub(rb"(@@gigactl uptime\n)\S+", rb"\g<1>%d" % (uptime + 5000), output)
+    snapshot = smi.assemble(later, None, 1.0)
+    assert (tmp_path / "started").exists() is started
+    assert snapshot["driver"] is not None
+    assert (snapshot["driver"]["state"], snapshot["driver"]["reader"]) == (driver, 4711 if driver == "hung" else 0)
