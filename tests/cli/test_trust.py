@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gigactl.errors import ConnectRefused, HostError
+from gigactl.errors import ConnectRefused
 from gigactl.transport.base import Deadline, Endpoint
 from gigactl.transport.simulated import SimulatedTransport
 from gigactl.transport.ssh.trust import HostKey, Scanned
@@ -33,14 +33,14 @@ def key(number: int) -> HostKey:
 class Showing(SimulatedTransport):
     """Hosts that show keys."""
 
-    def __init__(self, file: Path, shows: Mapping[str, HostKey | HostError]) -> None:
+    def __init__(self, file: Path, shows: Mapping[str, HostKey | Exception]) -> None:
         super().__init__()
         self.file = file
         self.shows = shows
 
     async def scan(self, endpoint: Endpoint, deadline: Deadline) -> Scanned:
         shown = self.shows[endpoint.name]
-        if isinstance(shown, HostError):
+        if isinstance(shown, Exception):
             raise shown
         return Scanned(endpoint.name, endpoint.address, str(self.file), (shown,))
 
@@ -127,6 +127,14 @@ def test_who_cannot_be_reached_is_named_and_the_others_go_on(program: Program, f
     done = half("inventory", "trust", "--yes", "-o", "json")
     assert done.code == 6
     assert [host.get("failure", {}).get("error") for host in done.json["hosts"]] == [None, "connection refused"]
+    assert known.read_text(encoding="utf-8").count("\n") == 1
+
+
+def test_a_host_that_trips_the_scan_is_that_hosts_failure_alone(fleet: Program, known: Path) -> None:
+    half = replace(fleet, transport=Showing(known, {"gpu1": key(1), "gpu2": UnicodeError("label empty")}))
+    done = half("inventory", "trust", "--yes", "-o", "json")
+    assert done.code == 6
+    assert "unexpected UnicodeError: label empty" in done.err
     assert known.read_text(encoding="utf-8").count("\n") == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ from gigactl.transport.ssh.trust import (
     vouched_by_known,
 )
 
+log = logging.getLogger(__name__)
 Vouch = Callable[[Host, Scanned], tuple[HostKey, ...]]
 
 
@@ -133,6 +135,9 @@ class _Scan:
                     self.seen[host.name] = await scanner_for(host).scan(reach.endpoint(host), deadline)
                 except HostError as error:
                     self.seen[host.name] = error
+                except Exception as error:
+                    log.exception("%s: unexpected", host.name)
+                    self.seen[host.name] = HostError(f"unexpected {type(error).__name__}: {error}")
 
         def progress(width: int) -> str:
             out = [name for name in self.fleet.names if name not in self.seen]
