@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -81,8 +82,8 @@ def limits(session: Session, timeout: float | None) -> Limits:
     host_s = float(setting(session, "timeout") if timeout is None else timeout)
     if window < 1:
         raise UsageError(f"--fanout {window}: at least one host at a time")
-    if host_s <= 0:
-        raise UsageError(f"--timeout {host_s:g}: more than 0 seconds")
+    if not (math.isfinite(host_s) and host_s > 0):
+        raise UsageError(f"--timeout {host_s:g}: a number of seconds above 0")
     return Limits(window=window, host_s=host_s, total_s=total_s)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 if TYPE_CHECKING:
     from gigactl.inventory.model import Host
@@ -82,8 +82,16 @@ class World:
 
 
 def real() -> World:
-    """The process's own. Text that the terminal's encoding lacks is escaped, not an error."""
+    """The process's own. Text that the terminal's encoding lacks is escaped, not an error; a stream that was closed
+    before we began (`2>&-`) swallows what it is given."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    return World(sys.stdin, sys.stdout, sys.stderr, os.environ, Path.cwd())
+    return World(
+        sys.stdin or _nothing("r"), sys.stdout or _nothing("w"), sys.stderr or _nothing("w"), os.environ, Path.cwd()
+    )
+
+
+def _nothing(mode: str) -> TextIO:
+    stream = open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123, SIM115 - lives as long as the process
+    return cast(TextIO, stream)

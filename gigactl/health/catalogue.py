@@ -9,6 +9,7 @@ from gigactl.documents import did_you_mean
 from gigactl.errors import UsageError
 from gigactl.health.tables import Ask, definitions, nvlink5, sxids, xids
 from gigactl.health.xid import NVLINK5, STATES_RECOVERY, row_ask
+from gigactl.results import Remedy, When
 
 _CODED = re.compile(r"(?P<kind>S?XID)-(?P<code>[0-9]{1,6})")
 _CURED = "It counts until a reset of the GPU, a load of the driver, or a boot."
@@ -82,6 +83,7 @@ def _xid(code: int) -> Explanation:
         )
     hand = table.by_hand.get(code)
     said = [f"NVIDIA's first action: {row.first}."] if row.first else ["NVIDIA names no action."]
+    said = ["The line itself says what is needed."] if code == STATES_RECOVERY else said
     said += [_gpud(row.gpud)]
     boards = [board for board, listed in zip(_BOARDS, row.gpus, strict=False) if listed == "Y"]
     said += [f"Listed for {', '.join(boards)}."] if boards else []
@@ -91,7 +93,7 @@ def _xid(code: int) -> Explanation:
         title=f"Xid {code}: {row.means}",
         means=" ".join([row.means[:1].upper() + row.means[1:] + ".", *said]),
         evidence=f"A line `Xid (PCI:…): {code}` in the kernel log, how often and when last. {_CURED}",
-        do=_todo(row.then, row.stated),
+        do=_todo(row_ask(code, row), row.then, row.stated),
         source=table.source,
         asks=row_ask(code, row),
         variants=_xid_variants(code),
@@ -105,9 +107,27 @@ def _gpud(said: str) -> str:
     return f"gpud calls it {_GPUD_LETTERS[letter]}" + (f" ({words})." if words else ".")
 
 
-def _todo(then: str, stated: int | None) -> str:
+_REMEDIES = {
+    Remedy.RESET_GPU: "reset the GPU",
+    Remedy.RESET_ALL_GPUS: "reset all its GPUs",
+    Remedy.REBOOT: "reboot it",
+    Remedy.POWER_CYCLE: "power-cycle it",
+    Remedy.INSPECT: "inspect it",
+    Remedy.RMA: "have the part replaced",
+}
+_WHENS = {When.NEXT_WINDOW: "In the next window", When.DRAIN_FIRST: "Drain the host first, then", When.NOW: "Now"}
+
+
+def _first(ask: Ask) -> str:
+    """What the finding asks for, as a sentence; empty where it asks for nothing."""
+    remedies = " and ".join(_REMEDIES.get(remedy, remedy.value) for remedy in ask.remedy)
+    return f"{_WHENS[ask.when]} {remedies}. " if remedies and ask.when in _WHENS else ""
+
+
+def _todo(ask: Ask, then: str, stated: int | None) -> str:
     workflow = xids().workflows.get(then)
-    said = workflow or (f"Then: {then}." if then else "If it comes again, ask NVIDIA's or the vendor's support.")
+    said = workflow or "If it comes again, ask NVIDIA's or the vendor's support."
+    said = _first(ask) + said
     if stated is None:
         return said
     since = f"From driver branch {stated} on" if stated else "On every branch"

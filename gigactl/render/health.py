@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from gigactl.errors import ConnectionLost, ConnectRefused, ConnectTimeout, DeadlineExceeded, Stopped
 from gigactl.render.problems import Problem, counts, in_words, problems, table
 from gigactl.render.table import Screen, draw, painted
 from gigactl.render.text import count, one_line, seconds
 from gigactl.results import Verdict
 from gigactl.sweep.look import HostLook
 
+_SAYS_ALL = (ConnectRefused, ConnectTimeout, ConnectionLost, DeadlineExceeded, Stopped)
 _GLANCE = 40
 """Characters of host names that still are a glance."""
 
@@ -18,6 +20,7 @@ def screen(looks: Sequence[HostLook], took: float, on: Screen, *, verbose: bool 
     """The table (left out when there is nothing to say) and the last line."""
     lines = problems(looks, verbose=verbose)
     text = draw(table(lines), on) + "\n" if lines else ""
+    text += "".join(f"e.g. {one_line(cause)}\n" for cause in _causes(looks))
     text += "".join(f"hint: {one_line(hint)}\n" for hint in _hints(looks))
     worst = min((look.judgement.verdict for look in looks), key=lambda verdict: verdict.rank, default=Verdict.OK)
     return text + painted(last_line(looks, took, verbose=verbose), worst.value, on) + "\n"
@@ -44,6 +47,17 @@ def last_line(looks: Sequence[HostLook], took: float, *, verbose: bool = False) 
 def _where(line: Problem) -> str:
     """The hosts of one line where they are readable at a glance, else how many they are."""
     return one_line(line.places) if len(line.places) <= _GLANCE else count(len(line.gpus), "host")
+
+
+def _causes(looks: Sequence[HostLook]) -> Iterable[str]:
+    """One host's words for each kind of failure that has its cause on our side or in a configuration: the folded line
+    says what happened, not why."""
+    said: dict[str, str] = {}
+    for look in looks:
+        failure = look.failure
+        if failure is not None and failure.detail and not isinstance(failure, _SAYS_ALL):
+            said.setdefault(failure.summary, f"{look.host}: {failure}")
+    return said.values()
 
 
 def _hints(looks: Sequence[HostLook]) -> Iterable[str]:

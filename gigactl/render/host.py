@@ -207,9 +207,16 @@ def _finding(one: Finding, on: Screen) -> str:
         lines.append(one_line(f"rests on: {one.evidence.reading} = {_value(one.evidence.value)}{limit}{source}"))
     if one.severity is not Severity.INFO:
         lines.append(f"what to do: {one.when}: {listed(one.remedy)} · `gigactl health explain {one.id}`")
-    if one.folded:
-        lines.append(one_line(f"not readable because of it: {listed(one.folded)}"))
+    lines += _folded(one)
     return "\n  ".join(lines) + "\n"
+
+
+def _folded(one: Finding) -> list[str]:
+    """What the finding took in: other witnesses of the same fault (ids in capitals), and what it left unread."""
+    same = [name for name in one.folded if name.isupper()]
+    unread = [name for name in one.folded if not name.isupper()]
+    said = [("counts as the same fault", same), ("not readable because of it", unread)]
+    return [one_line(f"{what}: {listed(names)}") for what, names in said if names]
 
 
 def _value(value: Scalar | None) -> str:

@@ -53,7 +53,7 @@ class Problem:
 
 
 def problems(looks: Iterable[HostLook], *, verbose: bool) -> list[Problem]:
-    """Every distinct problem, worst first, then the most hosts first. Information, notes and what need not be
+    """Every distinct problem, worst first. Information, notes and what need not be
     measured only when verbose."""
     found: dict[Key, Problem] = {}
     for look in looks:
@@ -61,7 +61,13 @@ def problems(looks: Iterable[HostLook], *, verbose: bool) -> list[Problem]:
             gpus = found.setdefault(key, Problem(key)).gpus[look.host]
             if gpu:
                 gpus.append(gpu)
-    return sorted(found.values(), key=lambda one: (_ORDER.index(one.key.label), -len(one.gpus), one.key.id))
+    return sorted(found.values(), key=_badness)
+
+
+def _badness(one: Problem) -> tuple[int, int, int, int, str]:
+    """Worst first: by label, urgency, the gravest remedy, how many hosts have it."""
+    gravest = max((list(Remedy).index(remedy) for remedy in one.key.remedy), default=-1)
+    return _ORDER.index(one.key.label), -one.key.when.rank, -gravest, -len(one.gpus), one.key.id
 
 
 def table(lines: Sequence[Problem]) -> Table:

@@ -40,6 +40,10 @@ GRACE = {"gpu.*.c2c.count": "2", "gpu.*.c2c.*.status": "1", "gpu.*.c2c.0.status"
 Look = Callable[..., Snapshot]
 
 
+PLACE = f"gigactl-{os.getpid()}"
+"""Where these tests keep the payload, and how their processes are told from others on this machine."""
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Libraries compiled and the bundle installed, once for all tests here."""
@@ -68,7 +72,7 @@ def look(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
         state.write_text(nvml_state.render(BOARDS[board], "gpu001", gpus, loaded or library, changes or {}))
         monkeypatch.setenv("LD_LIBRARY_PATH", str(libraries))
         monkeypatch.setenv("NVIDIA_LAB_STATE", str(state))
-        snapshot, _ = said(Probe(places=(str(cache / "gigactl"),), reading_deadline_s=reading_deadline_s), seconds=60)
+        snapshot, _ = said(Probe(places=(str(cache / PLACE),), reading_deadline_s=reading_deadline_s), seconds=60)
         return snapshot
 
     return probe
@@ -319,7 +323,7 @@ def test_no_library(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     if any(Path("/usr/lib").rglob("libnvidia-ml.so.1")):
         pytest.skip("this host has a real one")
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
-    snapshot, _ = said(Probe(places=(str(cache / "gigactl"),)))
+    snapshot, _ = said(Probe(places=(str(cache / PLACE),)))
     assert (driver(snapshot)["state"], driver(snapshot)["nvml_error"]) == ("no-library", 12)
 
 
@@ -340,19 +344,26 @@ def a_reader_is_seen() -> bool:
 
 
 def orphans() -> list[int]:
-    """Processes that read NVML and have no parent of ours any more."""
+    """Processes of these tests that read NVML and have no parent of ours any more."""
     return [pid for pid in readers() if _parent(Path(f"/proc/{pid}")) == 1]
 
 
 def readers() -> list[int]:
-    """Processes that read NVML."""
+    """Processes of these tests that read NVML; a fleet on this machine has readers of its own, with another place."""
     processes = [directory for directory in Path("/proc").iterdir() if directory.name.isdigit()]
-    return [int(one.name) for one in processes if _comm(one) == "gigactl-nvml"]
+    return [int(one.name) for one in processes if _comm(one) == "gigactl-nvml" and PLACE in _words(one)]
 
 
 def _comm(directory: Path) -> str:
     try:
         return (directory / "comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _words(directory: Path) -> str:
+    try:
+        return (directory / "cmdline").read_bytes().decode("utf-8", "replace")
     except OSError:
         return ""
 
@@ -367,7 +378,7 @@ def _parent(directory: Path) -> int:
 def test_a_cancelled_probe_leaves_no_reader(look: Look, cache: Path, tmp_path: Path) -> None:
     look(gpus=1)
     nvml_state.rewrite(tmp_path / "state", {"gpu.0.hang": "0"})
-    probe = Probe(places=(str(cache / "gigactl"),), reading_deadline_s=60)
+    probe = Probe(places=(str(cache / PLACE),), reading_deadline_s=60)
     host = Host("gpu001", "127.0.0.1", transport="local")
 
     async def cancelled() -> bool:
