@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from gigactl.errors import ConnectionLost, HostError
+from gigactl.errors import HostError
 from gigactl.inventory.model import Host
 from gigactl.results import Status
 from gigactl.transport.base import Connection, Deadline
@@ -43,11 +43,12 @@ class Resumable(Dialogue[T], Protocol[T]):
         ...
 
 
-class CutShort(ConnectionLost, Generic[T]):
-    """The session was cut after a part of the message had come that is worth having: `partial`. A dialogue raises it
-    before its first message; the engine tries again, and delivers the part where nothing better comes."""
+class CutShort(HostError, Generic[T]):
+    """The session was cut, or its time was up, after a part of the message had come that is worth having: `partial`. A
+    dialogue raises it before its first message; the engine tries again where that is allowed, and delivers the part
+    where nothing better comes."""
 
-    def __init__(self, lost: ConnectionLost, partial: T) -> None:
+    def __init__(self, lost: HostError, partial: T) -> None:
         super().__init__(lost.detail, hint=lost.hint)
         self.lost = lost
         self.partial = partial
