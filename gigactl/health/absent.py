@@ -34,7 +34,7 @@ def absent(ended: Ended) -> Judgement:
 
 
 def _finding_id(ended: Ended) -> str:
-    """Out of time first: a deadline that ran out while connecting is unreachable, one on a host that was reached is not."""
+    """Out of time first: while connecting it is unreachable, on a host that was reached it is not."""
     failure: HostError | None = ended.failure
     if isinstance(failure, DeadlineExceeded):
         return "HOST-UNREACHABLE" if ended.status is Status.UNREACHABLE else "PROBE-TIMED-OUT"
