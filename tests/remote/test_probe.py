@@ -264,7 +264,7 @@ def test_a_reply_that_ends_too_early_keeps_what_came(recorded: dict[str, bytes])
 def test_a_cut_reply_is_what_came_and_may_be_asked_for_again(recorded: dict[str, bytes]) -> None:
     with pytest.raises(CutShort) as cut:
         said(Probe(), scripted(Reply(lines(HELLO, recorded["facts"], b'{"type":"gpu","ind'), cut=True)))
-    assert cut.value.retryable
+    assert cut.value.lost.retryable
     assert not cut.value.partial["complete"]
     assert cut.value.partial["facts"] is not None
 
