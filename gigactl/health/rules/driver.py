@@ -52,9 +52,11 @@ def _evidence(driver: Driver, source: str) -> Evidence:
 
 
 def _init_timed_out(rule: Rule, view: View, driver: Driver, out: Collect) -> None:
-    """nvmlInit was cut short (`detail` begins with it where it overran its own time). With the persistence daemon it takes milliseconds, so that is a hang; without it a cold
-    start of eight GPUs takes tens of seconds, and then it only was not measured (as when another probe's reader was
-    still at work)."""
+    """nvmlInit was cut short; `detail` begins with it where it overran its own time.
+
+    With the persistence daemon it takes milliseconds, so that is a hang; without it a cold start of eight GPUs takes
+    tens of seconds, and then it only was not measured (as when another probe's reader was still at work).
+    """
     services = view.facts["services"] if view.facts else []
     kept = any(service["name"] == "nvidia-persistenced" and service["active"] == "active" for service in services)
     if kept and driver["detail"].startswith("init"):
