@@ -188,8 +188,10 @@ class Facts(TypedDict):
 class Driver(TypedDict):
     """The driver as NVML and the kernel see it, and how the look at NVML went.
 
-    `state`: `ok`, `not-loaded` (NVML 9, or no module), `mismatch` (18), `no-library` (12), `hung` (the reader cannot be
-    killed, or an earlier one still sits there), `timed-out` (killed in init), `failed` (any other; see `nvml_error`).
+    `state`: `ok`, `not-loaded` (NVML 9, or no module), `mismatch` (18), `no-library` (12), `hung` (the reader, or an
+    earlier probe's, is still there 30 s after its kill, 10 s where it sits in a call on a GPU), `timed-out` (out of
+    time before NVML answered), `not-read` (the reader was ended by others, or erred itself), `failed` (any other; see
+    `nvml_error`).
     Versions are empty strings where unknown. `nvml_error` is NVML's number, 0 when all is well.
     `reader`: pid of a reader that could not be killed, else 0. `init_s`: seconds nvmlInit took.
     """
