@@ -80,6 +80,12 @@ def outlet():
     raise AssertionError("no pipe")
 
 
+def end_all(plans):
+    for plan in plans:
+        for pid in plan.doomed_pids:
+            kill(pid)
+
+
 def watched(plan, seconds, look=0.02):
     watch = Watch(plan)
     end = time.monotonic() + seconds
@@ -170,7 +176,7 @@ class Fairness(unittest.TestCase):
     def test_all_that_cannot_be_killed_share_one_grace(self):
         plans = [Noted(sit), Noted(sit)]
         watches = [Watch(plan, kill=lambda pid: None) for plan in plans]
-        self.addCleanup(lambda: [kill(pid) for plan in plans for pid in plan.doomed_pids])
+        self.addCleanup(end_all, plans)
         end = time.monotonic() + 0.4
         while time.monotonic() < end:
             for watch in watches:
