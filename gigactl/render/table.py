@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from dataclasses import dataclass
 from typing import Literal
@@ -58,7 +59,11 @@ STYLES = {
 def draw(table: Table, screen: Screen) -> str:
     """The table as text, a newline after every line."""
     safe = Table(table.columns, tuple(Row(tuple(map(one_line, row.cells)), row.style) for row in table.rows))
-    return _plain(safe) if screen.width is None else _terminal(safe, screen.width, screen.colour)
+    if screen.width is None:
+        return _plain(safe)
+    if not _fits(safe, screen.width):
+        return _records(safe, screen, screen.width)
+    return _terminal(safe, screen.width, screen.colour)
 
 
 def painted(text: str, style: str, screen: Screen) -> str:
@@ -93,6 +98,34 @@ def _plain(table: Table) -> str:
         + "\n"
         for line in lines
     )
+
+
+def _fits(table: Table, width: int) -> bool:
+    """Whether every column can be as wide as its longest word, or its longest cell where it does not wrap."""
+    lines = [tuple(column.title for column in table.columns), *(row.cells for row in table.rows)]
+    wanted = 2 * (len(table.columns) - 1)
+    for index, column in enumerate(table.columns):
+        cells = [line[index] for line in lines]
+        # a folded host list breaks after its commas
+        pieces = [word for cell in cells for word in cell.replace(",", ", ").split()] if column.fold else cells
+        wanted += max((_cells_wide(piece) for piece in pieces), default=0)
+    return wanted <= width
+
+
+def _records(table: Table, screen: Screen, width: int) -> str:
+    """A row as a paragraph, for a terminal too narrow for columns: no word that fits on a line is broken."""
+    text = ""
+    for row in table.rows:
+        first, *others = (f"{column.title} {cell}" for column, cell in zip(table.columns, row.cells, strict=True))
+        first = row.cells[0] if row.style else first
+        said = textwrap.fill(
+            " · ".join([first, *others]),
+            width,
+            subsequent_indent="    ",
+            break_on_hyphens=False,
+        )
+        text += painted(first, row.style, screen) + said[len(first) :] + "\n"
+    return text
 
 
 def _terminal(table: Table, width: int, colour: bool) -> str:

@@ -43,3 +43,20 @@ def test_a_row_is_a_line_whatever_is_in_it(rows: list[tuple[str, str, str]]) -> 
     text = draw(Table(COLUMNS, tuple(map(Row, rows))), PIPE)
     assert text.count("\n") == len(rows) + 1
     assert "\x1b" not in text
+
+
+def test_a_terminal_too_narrow_for_columns_breaks_no_word() -> None:
+    columns = (Column("VERDICT"), Column("HOSTS", fold=True), Column("WHAT", fold=True), Column("REMEDY"))
+    table = Table(columns, (Row(("critical", "gpu003 GPU 5", "Uncorrectable memory errors", "reset-gpu"), "critical"),))
+    text = draw(table, Screen(30, False))
+    assert text == (
+        "critical · HOSTS gpu003 GPU 5\n    · WHAT Uncorrectable\n    memory errors · REMEDY\n    reset-gpu\n"
+    )
+    assert "\x1b" in draw(table, Screen(30, True))
+    assert "VERDICT" in draw(table, Screen(60, False)).splitlines()[0]
+
+
+def test_a_paragraph_is_never_overrun_and_loses_nothing() -> None:
+    text = draw(LONG, Screen(30))
+    assert max(map(len, text.splitlines())) <= 30
+    assert LONG.rows[0].cells[1] in "".join(text.split())
