@@ -23,7 +23,7 @@ def machine(root: Path) -> Path:
     ):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).touch()
-    for name in ("data", "opt", "farm"):
+    for name in ("data", "opt", "cluster"):
         (root / name).mkdir()
     (root / "etc").mkdir()
     (root / "etc/passwd").write_text(
@@ -44,9 +44,9 @@ def test_no_interpreter_is_left(tmp_path: Path) -> None:
 
 
 def test_what_only_this_machine_has_is_hidden(tmp_path: Path) -> None:
-    masked = ("/farm/checkout", "/opt/gigactl", "/var/tmp/lab", "/tmp/venv")
+    masked = ("/cluster/checkout", "/opt/gigactl", "/var/tmp/lab", "/tmp/venv")
     tree = layers.base("580.126.20", KEY, masked, fabric_manager=True, machine=machine(tmp_path))
-    assert tree.hidden == {"data", "farm", "opt/gigactl"}
+    assert tree.hidden == {"data", "cluster", "opt/gigactl"}
     assert {"root", "home", "tmp", "var/tmp", "var/lib/apt/lists", "etc/ssh"} <= tree.opaque
     assert tree.directories["tmp"] == 0o1777
 
