@@ -103,4 +103,4 @@ def read(layout: Layout) -> Record:
 def _path(kind: type, value: Any) -> Any:
     if kind is Path:
         return Path(value)
-    raise NotImplementedError(kind)
+    raise NotImplementedError(kind)  # msgspec's own word from a hook for a type it does not know
