@@ -29,7 +29,7 @@ class UserFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     inventory: str | None = None
     fanout: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     output: Literal["table", "json", "jsonl"] | None = None
-    transport: Literal["ssh", "local", "simulated"] | None = None
+    transport: Literal["ssh", "local"] | None = None
     timeout: Seconds | None = None
     connect_timeout: Seconds | None = None
     total_timeout: Seconds | None = None
